@@ -1,0 +1,356 @@
+"""Find, read and check model files: the library's own and a user's.
+
+A file is read as TOML, then checked twice: its *schema* (keys, types, allowed words) and its *sense* (names,
+units, variances). All faults of both are raised together. Units are derived once per file and remembered in
+the user's cache under the file's digest, because reading units costs more than everything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kinetamine import units
+from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnknownName, nearest
+from kinetamine.models import expressions, schema, sense
+from kinetamine.models.schema import export_schema
+from kinetamine.models.spec import ModelSpec, Source
+
+__all__ = ["Entry", "available", "export_schema", "load", "load_text", "sources"]
+
+LARGEST = 1_000_000  # bytes; the longest model of the library has 11,000
+DEEPEST = 10  # tables inside each other; the format needs 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list of models."""
+
+    id: str
+    status: str
+    drug: str
+    title: str
+    routes: tuple[str, ...]
+    missing: tuple[str, ...]
+    path: Path
+
+
+def _data() -> Path:
+    return Path(str(resources.files("kinetamine"))) / "data"
+
+
+def _files() -> dict[str, Path]:
+    return {path.stem: path for path in sorted((_data() / "models").glob("*/*.toml"))}
+
+
+# --- finding -----------------------------------------------------------------------------------------
+
+
+def load(model: str | Path | ModelSpec, *, runnable: bool = False) -> ModelSpec:
+    """Read and check a model.
+
+    Parameters
+    ----------
+    model : str or Path
+        The path of a TOML file, or the id of a model of the library. A `ModelSpec` is given back.
+    runnable : bool
+        Refuse a model that is listed as incomplete.
+
+    Raises
+    ------
+    FaultyFile
+        If the file has faults; all of them are in ``faults``.
+    UnknownName
+        If there is no such model.
+    NoData
+        If it must run and numbers are missing from what was published.
+
+    Examples
+    --------
+    >>> load("otto_2021_s_ketamine").routes
+    ('iv',)
+    """
+    found = model if isinstance(model, ModelSpec) else _find(model)
+    if runnable and found.status == "incomplete":
+        lacking = "; ".join(found.missing)
+        raise NoData(f"model {found.id}", f"an incomplete model ({lacking})", "a model that can run")
+    return found
+
+
+def _find(model: str | Path) -> ModelSpec:
+    text = str(model)
+    if isinstance(model, str) and "\0" not in text and text in (shipped := _files()):
+        return _read(shipped[text])
+    looks_like_path = isinstance(model, Path) or text.endswith(".toml") or "/" in text or os.sep in text
+    if looks_like_path:
+        return _read(Path(text))
+    text = text[:100]
+    part = [name for name in _files() if len(text) > 2 and text.lower() in name]
+    raise UnknownName("model", text, part or _files(), "a model of the library or the path of a .toml file")
+
+
+def _read(path: Path) -> ModelSpec:
+    name = path.name or str(path)
+    try:
+        if path.is_dir():
+            raise InputError(
+                str(path), "a folder", "a model file", f"a file in it, such as {path / 'model.toml'}"
+            )
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        near = nearest(path.stem, _files())
+        cure = f"the library's {near[0]!r}" if near else "kinetamine models, which lists the library"
+        raise InputError(str(path), "a file that does not exist", "a model file", cure) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(str(path)[:200], f"a file that cannot be read ({reason})", "a model file") from None
+    shipped = _data() / "models" in path.resolve().parents
+    return _checked(content, name, path, shipped)
+
+
+def load_text(text: str | bytes, name: str = "model.toml") -> ModelSpec:
+    """Read and check a model given as the text of its file.
+
+    Parameters
+    ----------
+    text : str or bytes
+    name : str
+        Named in faults.
+
+    Raises
+    ------
+    FaultyFile
+        If the text has faults.
+
+    Examples
+    --------
+    >>> load_text("format = 1", "mine.toml")
+    Traceback (most recent call last):
+    kinetamine.errors.FaultyFile: mine.toml: 3 faults: drug: got nothing; ...
+    """
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+    return _checked(content, name, None, shipped=False)
+
+
+# --- reading and the schema --------------------------------------------------------------------------
+
+
+def _checked(content: bytes, name: str, path: Path | None, shipped: bool) -> ModelSpec:
+    text, data = _toml(content, name)
+    if not data.get("id"):
+        # a user's quick file needs no name of its own
+        data["id"] = re.sub(r"[^a-z0-9_]+", "_", name.removesuffix(".toml").lower())[:80] or "model"
+    record, faults, broken = schema.read(data, name)
+    if record is None:
+        raise FaultyFile(name, faults)
+
+    found = sense.examine(record, name, sources() if shipped else (), shipped, broken)
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    derived = None if faults or found.faults else _remembered(digest, record)
+    if derived is None:
+        derived = sense.derive(found)
+        if not faults and not found.faults:
+            _remember(digest, derived)
+    if not faults and not found.faults:
+        sense.try_typical(found, derived.factors)
+    faults += found.faults
+    if faults:
+        many = len(faults) - sense.MOST_FAULTS
+        more = [Fault(name, f"{many} more faults", "a model file")] if many > 0 else []
+        raise FaultyFile(name, faults[: sense.MOST_FAULTS] + more)
+
+    record._digest, record._path, record._text, record._shipped = digest, path, text, shipped
+    record._warnings = tuple(found.warnings)
+    record._factors = derived.factors
+    record._output_factor = derived.output_factor
+    record._derived_units = derived.derived_units
+    return record
+
+
+def _toml(content: bytes, name: str) -> tuple[str, dict[str, Any]]:
+    def fault(where: str, given: str, expected: str, cure: str = "") -> FaultyFile:
+        return FaultyFile(name, [Fault(f"{name}{where}", given, expected, cure)])
+
+    if len(content) > LARGEST:
+        raise fault("", f"more than {LARGEST:,} bytes", "a model file of a few kilobytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise fault(
+            f": line {line}", "bytes that are not UTF-8", "a text file", "saving it as UTF-8"
+        ) from None
+    if not text.strip():
+        raise fault("", "an empty file", "a model file", "format = 1 as the first line")
+    try:
+        data = tomllib.loads(text.replace("\r\n", "\n"))
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        place = re.search(r"\s*\(at (?:(line \d+), (column \d+)|end of document)\)$", message)
+        where = f": {place[1]}, {place[2]}" if place and place[1] else f": line {text.count(chr(10)) + 1}"
+        said = message[: place.start()] if place else message
+        given = f"text that TOML cannot read ({said[:150]})"
+        raise fault(where, given, "TOML", _toml_cure(text, where)) from None
+    except ValueError:
+        raise fault("", "a number with thousands of digits", "numbers as they are published") from None
+    except RecursionError:
+        raise fault("", "lists nested without end", f"at most {DEEPEST} levels") from None
+    if _too_deep(data):
+        raise fault("", "tables nested without end", f"at most {DEEPEST} levels")
+    return text, data
+
+
+def _too_deep(data: dict[str, Any]) -> bool:
+    level: list[Any] = [data]
+    for _ in range(DEEPEST):
+        level = [
+            v for c in level for v in (c.values() if isinstance(c, dict) else c) if isinstance(v, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _toml_cure(text: str, where: str) -> str:
+    number = re.search(r"line (\d+)", where)
+    lines = text.splitlines()
+    line = lines[int(number[1]) - 1] if number and int(number[1]) <= len(lines) else ""
+    if ";" in line.partition("#")[0]:
+        return "one entry per line, without ';'"
+    if re.match(r"\s*[\w-]+ +[\w-]+.*=", line):
+        return "quotes around a name with spaces"
+    match = re.match(r"\s*([\w.-]+)\s*=\s*([A-Za-z].*)", line)
+    if match and match[2] not in ("true", "false"):
+        return f'quotes around the text: {match[1]} = "{match[2][:40]}"'
+    return ""
+
+
+# --- remembering units -------------------------------------------------------------------------------
+
+
+@functools.cache
+def _rules() -> str:
+    """Changes with the code that derives units, so that nothing old is believed."""
+    parts = [Path(str(m.__file__)).read_bytes() for m in (units, expressions, sense)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("kinetamine")) / "units"
+
+
+def _cache_file(digest: str) -> Path:
+    return _cache_folder() / f"{digest}-{_rules()}.json"
+
+
+def _remembered(digest: str, record: ModelSpec) -> sense.Derived | None:
+    try:
+        stored = json.loads(_cache_file(digest).read_text(encoding="utf-8"))
+        derived = sense.Derived(stored["factors"], stored["output_factor"], stored["derived_units"])
+        numbers = [*derived.factors.values(), *derived.output_factor.values()]
+        whole = (
+            derived.factors.keys() == record.parameters.keys()
+            and derived.output_factor.keys() == record.outputs.keys()
+            and all(isinstance(n, float) and math.isfinite(n) for n in numbers)
+            and all(isinstance(u, str) for u in derived.derived_units.values())
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        return None
+    return derived if whole else None
+
+
+def _remember(digest: str, derived: sense.Derived) -> None:
+    try:
+        target = _cache_file(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(derived.__dict__, file)
+            os.replace(temporary, target)  # whole or not at all, also with several processes
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except (OSError, RuntimeError):
+        pass  # without a cache every start reads the units again, nothing else
+
+
+# --- lists -------------------------------------------------------------------------------------------
+
+
+def available() -> list[Entry]:
+    """The models of the library, by id.
+
+    Reads only the head of each file and its routes, so that the list comes at once.
+
+    Examples
+    --------
+    >>> [m.drug for m in available() if m.id == "otto_2021_s_ketamine"]
+    ['S-ketamine']
+    """
+    return [_entry(path) for path in _files().values()]
+
+
+_TABLE = re.compile(r"^\[", re.MULTILINE)
+_ENTRIES = re.compile(r"^\[entries\][^\n]*\n(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def _entry(path: Path) -> Entry:
+    text = path.read_text(encoding="utf-8")
+    first = _TABLE.search(text)
+    head = text[: first.start()] if first else text
+    part = _ENTRIES.search(text)
+    try:
+        data = tomllib.loads(head)
+        routes = tuple(tomllib.loads(part[1])) if part else ()
+        if not part and "entries" in text:
+            raise tomllib.TOMLDecodeError
+    except tomllib.TOMLDecodeError:  # a list that begins in the first column, or another way to write it
+        data = tomllib.loads(text)
+        routes = tuple(data.get("entries", {}))
+    return Entry(
+        id=data.get("id", path.stem),
+        status=data.get("status", "published"),
+        drug=data.get("drug", ""),
+        title=data.get("title", ""),
+        routes=routes,
+        missing=tuple(data.get("missing", ())),
+        path=path,
+    )
+
+
+@functools.cache
+def sources() -> dict[str, Source]:
+    """Where the library's numbers come from, by key.
+
+    Examples
+    --------
+    >>> sources()["otto_2021"].year
+    2021
+    """
+    path = _data() / "sources.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(dict[str, Source]).validate_python(data)
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise FaultyFile(path.name, [Fault(path.name, str(error), "TOML")]) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = f"{path.name}: {first['loc'][0]}"
+        raise FaultyFile(path.name, [Fault(where, repr(first["input"])[:60], first["msg"])]) from None
