@@ -1,0 +1,385 @@
+"""Doses, infusions, resets and samples → an ordered plan of steps.
+
+The rules are those of event tables in the NONMEM style:
+
+* records at the same time act in the order given; doses that follow from an earlier record (additional doses,
+  doses held back by a lag, the ends of infusions) act before the records of that time;
+* a reset, and a steady-state dose with SS = 1, empty all compartments, stop infusions and cancel what is
+  still to come of earlier doses; SS = 2 adds to what is there;
+* a steady-state dose with a lag finds the state of the regimen at that moment: the last dose went in
+  ``interval - lag`` ago, infusions longer than their interval overlap and go on to their end;
+* time may go back at a reset: inside, time goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+__all__ = ["Doses", "Plan", "Records", "build", "common_lengths", "steady_phase"]
+
+# what a step does when its time has come
+NOTHING, SAMPLE, BOLUS, START, STOP, RESET, STEADY, STEADY_ADD, VERSION = range(9)
+
+# kinds of records
+REC_SAMPLE, REC_DOSE, REC_RESET, REC_VERSION = range(4)
+
+
+@dataclass
+class Records:
+    """What happens to each plan, in order.
+
+    Parameters
+    ----------
+    start : array (plans + 1,)
+        Where the records of each plan begin.
+    time_h, kind, arg : array (records,)
+        `kind` is REC_SAMPLE (arg: sample number), REC_DOSE (dose number), REC_RESET, REC_VERSION (version).
+    """
+
+    start: np.ndarray
+    time_h: np.ndarray
+    kind: np.ndarray
+    arg: np.ndarray
+
+
+@dataclass
+class Doses:
+    """Doses and the parts each is split into.
+
+    Parameters
+    ----------
+    first_part : array (doses + 1,)
+    additional : array (doses,)
+        Number of repeats after the first.
+    interval_h, steady_state : array (doses,)
+    state : array (parts,)
+        State that receives the part.
+    value, duration_h, lag_h, phase_h : array (parts, columns)
+        Amount (duration 0) or rate of the part; `phase_h` as from :func:`steady_phase`. One column per patient,
+        or a single one when each plan belongs to one patient.
+    """
+
+    first_part: np.ndarray
+    additional: np.ndarray
+    interval_h: np.ndarray
+    steady_state: np.ndarray
+    state: np.ndarray
+    value: np.ndarray
+    duration_h: np.ndarray
+    lag_h: np.ndarray
+    phase_h: np.ndarray
+
+
+@dataclass
+class Plan:
+    """Ordered steps: move on by `h` with `version`, then do `code` with `arg`.
+
+    Parameters
+    ----------
+    start : array (plans + 1,)
+    length : array (steps,)
+        Number of the interval in `lengths`, or -1.
+    h : array (steps,), h
+    version, code, arg : array (steps,)
+    lengths : array (distinct,), h
+        Interval lengths that come up often.
+    origin : array (plans,), h
+        Time of the first step, counted from the first dose.
+    """
+
+    start: np.ndarray
+    length: np.ndarray
+    h: np.ndarray
+    version: np.ndarray
+    code: np.ndarray
+    arg: np.ndarray
+    lengths: np.ndarray
+    origin: np.ndarray
+
+
+def steady_phase(lag_h: Any, interval_h: Any) -> Any:
+    """Time since the last dose of a steady regimen at its record, when doses go in `lag_h` after their records.
+
+    Examples
+    --------
+    >>> float(steady_phase(10.0, 12.0)), float(steady_phase(0.0, 12.0))
+    (2.0, 12.0)
+    """
+    interval = np.maximum(interval_h, 1e-300)
+    turns = np.maximum(1.0, np.ceil(lag_h / interval - 1e-12))
+    return np.maximum(0.0, turns * interval_h - lag_h)
+
+
+def common_lengths(records: Records, most: int = 64) -> np.ndarray:
+    """Interval lengths between records that come up at least twice, freed of rounding noise.
+
+    Differences of times carry noise of some units in the last place of the time; lengths closer than that are
+    one length, their mean, so that a long row of steps does not drift.
+
+    Examples
+    --------
+    >>> t = np.arange(0, 1, 0.1)
+    >>> r = Records(np.array([0, 10]), t, np.zeros(10, int), np.arange(10))
+    >>> [round(float(h), 12) for h in common_lengths(r)]
+    [0.1]
+    """
+    if len(records.time_h) < 2:
+        return np.zeros(0)
+    step = np.diff(records.time_h)
+    inside = np.ones(len(step), dtype=bool)
+    inside[records.start[1:-1] - 1] = False
+    step = np.sort(step[inside & (step > 0)])
+    if len(step) == 0:
+        return step
+    noise = 8 * np.spacing(np.abs(records.time_h).max())
+    edge = np.flatnonzero(np.diff(step) > noise) + 1
+    first = np.concatenate([[0], edge])
+    count = np.diff(np.concatenate([first, [len(step)]]))
+    mean = np.add.reduceat(step, first) / count
+    keep = np.flatnonzero(count >= 2)
+    keep = keep[np.argsort(-count[keep], kind="stable")][:most]
+    return np.sort(mean[keep])
+
+
+@njit(cache=True, nogil=True)
+def _snap(h, lengths, noise):
+    low = np.searchsorted(lengths, h)
+    for k in (low - 1, low):
+        if 0 <= k < len(lengths) and abs(lengths[k] - h) <= noise:
+            return k
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _actions(
+    rec_time, rec_kind, rec_arg, first, last, first_part, additional, interval, steady, state,
+    value, duration, lag, column, time, code, arg, derived,
+):  # fmt: skip
+    """Write the actions of one plan (unordered); with empty arrays only count them."""
+    write = len(time) > 0
+    n = 0
+    offset = 0.0
+    previous = -np.inf
+    for r in range(first, last):
+        if rec_kind[r] == REC_RESET and rec_time[r] + offset < previous:
+            offset = previous - rec_time[r]
+        t = rec_time[r] + offset
+        previous = max(previous, t)
+        kind = rec_kind[r]
+        # what is still to come of this record ends at the next reset or SS = 1
+        cut = np.inf
+        if kind == REC_DOSE:
+            shift = offset
+            latest = t
+            for q in range(r + 1, last):
+                if rec_kind[q] == REC_RESET and rec_time[q] + shift < latest:
+                    shift = latest - rec_time[q]
+                latest = max(latest, rec_time[q] + shift)
+                if rec_kind[q] == REC_RESET or (rec_kind[q] == REC_DOSE and steady[rec_arg[q]] == 1):
+                    cut = rec_time[q] + shift
+                    break
+        if kind != REC_DOSE:
+            if write:
+                time[n] = t
+                code[n] = SAMPLE if kind == REC_SAMPLE else (RESET if kind == REC_RESET else VERSION)
+                arg[n] = rec_arg[r]
+                derived[n] = 1
+            n += 1
+            continue
+        d = rec_arg[r]
+        ss = steady[d]
+        ii = interval[d]
+        if ss > 0:
+            for k in range(first_part[d], first_part[d + 1]):
+                if write:
+                    time[n] = t
+                    code[n] = STEADY if ss == 1 and k == first_part[d] else STEADY_ADD
+                    arg[n] = k
+                    derived[n] = 1
+                n += 1
+        if ss > 0 and ii <= 0.0:
+            continue  # an endless infusion reaches its steady state and stops at the record
+        for k in range(first_part[d], first_part[d + 1]):
+            if value[k, column] == 0.0:
+                continue
+            lasts = duration[k, column]
+            begin = t + lag[k, column]
+            earliest = 0
+            if ss > 0:
+                # doses given before the record: those that have gone in and still run, those that lag
+                while begin + earliest * ii + lasts > t or earliest == 0:
+                    earliest -= 1
+            for turn in range(earliest, additional[d] + 1):
+                at = begin + turn * ii
+                fixed = 0 if turn != 0 or lag[k, column] > 0.0 else 1
+                if turn < 0:
+                    if at <= t:  # inside the steady state already
+                        if at + lasts <= t:
+                            continue
+                        at_start = t
+                        fixed = 1
+                    else:
+                        at_start = at
+                else:
+                    at_start = at
+                if at_start >= cut and not (turn == 0 and fixed == 1 and at_start == t):
+                    continue
+                if write:
+                    time[n] = at_start
+                    code[n] = BOLUS if lasts <= 0.0 else START
+                    arg[n] = k
+                    derived[n] = fixed
+                n += 1
+                if lasts > 0.0 and at + lasts < cut:
+                    if write:
+                        time[n] = at + lasts
+                        code[n] = STOP
+                        arg[n] = k
+                        derived[n] = 0
+                    n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _order(time, derived, n, noise):
+    """Order of the actions by time; at the same time what follows from earlier records first."""
+    by_time = np.argsort(time[:n], kind="mergesort")
+    rounded = np.empty(n)
+    start = 0.0
+    for k in range(n):
+        t = time[by_time[k]]
+        if k == 0 or t - start > noise:
+            start = t
+        rounded[by_time[k]] = start
+    first = np.empty(n, np.int64)
+    m = 0
+    for wanted in range(2):
+        for k in range(n):
+            if derived[k] == wanted:
+                first[m] = k
+                m += 1
+    return first[np.argsort(rounded[first], kind="mergesort")], rounded
+
+
+@njit(cache=True, nogil=True)
+def _build(
+    start, rec_time, rec_kind, rec_arg, first_part, additional, interval, steady, state,
+    value, duration, lag, plans, per_plan, lengths,
+):  # fmt: skip
+    """Plans for the given patients; `per_plan` tells whether each has records of his own."""
+    nothing_f = np.empty(0)
+    nothing_i = np.empty(0, np.int64)
+    total = 0
+    most = 0
+    for p in range(plans):
+        own = p if per_plan else 0
+        column = 0 if per_plan else p
+        n = _actions(
+            rec_time, rec_kind, rec_arg, start[own], start[own + 1], first_part, additional, interval, steady,
+            state, value, duration, lag, column, nothing_f, nothing_i, nothing_i, nothing_i,
+        )  # fmt: skip
+        total += n
+        most = max(most, n)
+    out_start = np.zeros(plans + 1, np.int64)
+    origin = np.zeros(plans)
+    length = np.empty(total, np.int64)
+    h = np.empty(total)
+    version = np.empty(total, np.int64)
+    code = np.empty(total, np.int64)
+    arg = np.empty(total, np.int64)
+    a_time = np.empty(most + 1)
+    a_code = np.empty(most + 1, np.int64)
+    a_arg = np.empty(most + 1, np.int64)
+    a_derived = np.empty(most + 1, np.int64)
+    m = 0
+    for p in range(plans):
+        own = p if per_plan else 0
+        column = 0 if per_plan else p
+        n = _actions(
+            rec_time, rec_kind, rec_arg, start[own], start[own + 1], first_part, additional, interval, steady,
+            state, value, duration, lag, column, a_time, a_code, a_arg, a_derived,
+        )  # fmt: skip
+        latest = 0.0
+        for k in range(n):
+            latest = max(latest, abs(a_time[k]))
+        noise = 8 * np.spacing(latest)
+        order, rounded = _order(a_time, a_derived, n, noise)
+        now = rounded[order[0]] if n > 0 else 0.0
+        for q in range(n):
+            k = order[q]
+            if a_code[k] == BOLUS or a_code[k] == START or a_code[k] == STEADY or a_code[k] == STEADY_ADD:
+                origin[p] = now - rounded[k]
+                break
+        current = 0
+        for q in range(n):
+            k = order[q]
+            gap = rounded[k] - now
+            now = rounded[k]
+            what = a_code[k]
+            if what == VERSION and gap <= 0.0:
+                current = a_arg[k]
+                continue
+            which = _snap(gap, lengths, noise) if gap > 0.0 else -1
+            length[m] = which
+            h[m] = lengths[which] if which >= 0 else gap
+            version[m] = current
+            code[m] = NOTHING if what == VERSION else what
+            arg[m] = a_arg[k]
+            m += 1
+            if what == VERSION:
+                current = a_arg[k]
+        out_start[p + 1] = m
+    return out_start, length[:m], h[:m], version[:m], code[:m], arg[:m], origin
+
+
+def build(records: Records, doses: Doses, lengths: np.ndarray | None = None) -> Plan:
+    """The plans of all patients.
+
+    When there is one set of records, doses have one column per patient; the plan is built once if no time
+    depends on the patient (`start` then has one plan) and once per patient otherwise. When each patient has
+    records of his own, doses have one column.
+
+    Examples
+    --------
+    >>> records = Records(np.array([0, 2]), np.array([0.0, 1.0]), np.array([1, 0]), np.array([0, 0]))
+    >>> one = np.zeros((1, 1))
+    >>> doses = Doses(np.array([0, 1]), np.array([0]), np.array([0.0]), np.array([0]), np.array([0]),
+    ...               one + 10, one, one, one)
+    >>> build(records, doses).code.tolist()   # bolus, sample
+    [2, 1]
+    """
+    per_plan = len(records.start) > 2
+    columns = doses.value.shape[1]
+    same = True
+    if not per_plan and columns > 1 and len(doses.value):
+        same = bool(
+            (doses.duration_h == doses.duration_h[:, :1]).all()
+            and (doses.lag_h == doses.lag_h[:, :1]).all()
+            and ((doses.value == 0) == (doses.value[:, :1] == 0)).all()
+        )
+    plans = len(records.start) - 1 if per_plan or same else columns
+    if lengths is None:
+        lengths = common_lengths(records)
+
+    def steps(known: np.ndarray) -> tuple[np.ndarray, ...]:
+        return _build(  # type: ignore[no-any-return]
+            records.start.astype(np.int64), records.time_h.astype(float), records.kind.astype(np.int64),
+            records.arg.astype(np.int64), doses.first_part.astype(np.int64), doses.additional.astype(np.int64),
+            doses.interval_h.astype(float), doses.steady_state.astype(np.int64), doses.state.astype(np.int64),
+            np.ascontiguousarray(doses.value), np.ascontiguousarray(doses.duration_h),
+            np.ascontiguousarray(doses.lag_h), plans, per_plan, known,
+        )  # fmt: skip
+
+    built = steps(lengths)
+    if plans == 1 and not per_plan:
+        # infusion ends and additional doses add lengths of their own
+        h = built[2]
+        again = Records(np.array([0, len(h) + 1]), np.concatenate([[0.0], np.cumsum(h)]), h, h)
+        lengths = common_lengths(again)
+        built = steps(lengths)
+    start, length, h, version, code, arg, origin = built
+    return Plan(start, length, h, version, code, arg, lengths, origin)
