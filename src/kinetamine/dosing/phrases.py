@@ -1,0 +1,440 @@
+"""Dose phrases: ``0.5 mg/kg iv over 40 min, twice weekly for 4 weeks``.
+
+A phrase is an amount, a route and clauses in any order. Nothing is guessed: what is missing, said twice or
+unknown is answered with the place and a cure. The grammar is in docs/dosing.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kinetamine.dosing.draft import Draft
+from kinetamine.dosing.regimen import MAX_REPEATS, MAX_TIME_H, Dose
+from kinetamine.dosing.words import (
+    DRUG_WORDS,
+    EXAMPLES,
+    HOURS,
+    INSTEAD,
+    KEYWORDS,
+    MASS,
+    PER_HOUR,
+    ROUTES,
+    SALT_WORDS,
+    TIME_WORDS,
+    TIMES,
+    WEEKLY,
+    canonical_drug,
+    canonical_route,
+    plain,
+    short,
+)
+from kinetamine.errors import DoseError, nearest
+
+__all__ = ["LONGEST", "Reader", "read_phrase"]
+
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?(?![0-9.])"
+_END = r"(?![a-z0-9])"
+LONGEST = 1000
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in sorted(words, key=len, reverse=True))
+
+
+_SKIP = re.compile(r"(?:[\s,]+|(?:of|via|given|with)\s)+")
+_QUANTITY = re.compile(rf"({_NUMBER})\s*((?:[a-z%]+[0-9]?)(?:\s*(?:/|\bper\b)\s*[a-z]+[0-9]?)*)?")
+_DRUG = re.compile(rf"(?:{_either(w for words in DRUG_WORDS.values() for w in words)}){_END}")
+_SALT = re.compile(rf"(?:{_either(SALT_WORDS)}){_END}")
+_PREPOSITION = re.compile(
+    rf"(over|for|every|starting\s+at|start\s+at|starting\s+on|from|at|on|as|in|x){_END}"
+)
+_X = re.compile(rf"x\s*(?={_NUMBER})")
+_DAY = re.compile(rf"(day|week)\s*({_NUMBER}){_END}")
+_STEADY = re.compile(rf"(?:(?:at|in)\s+)?(added\s+)?steady(?:\s+|-)state{_END}")
+_OFTEN = re.compile(
+    rf"(once|twice|thrice|(?:{_NUMBER}|one|two|three|four)\s*times)[\s-]*"
+    rf"(?:(?:an?|per|every|each)\s+)?(daily|day|weekly|week){_END}"
+)
+_PLAIN_OFTEN = re.compile(rf"(daily|weekly|hourly){_END}")
+_WORD = re.compile(r"[^\s,;]+")
+_FIELD = re.compile(rf"(?:as\s+|in\s+)?({_NUMBER})\s*([a-z_][a-z_0-9]*)")
+
+
+class Reader:
+    """Reads one phrase, clause by clause."""
+
+    def __init__(self, whole: str, entries: Sequence[str], fields: Iterable[str]) -> None:
+        self.whole = " ".join(whole.split())
+        self.text = plain(self.whole)
+        self.at = 0
+        self.entries = entries
+        # A field that is called like a unit could not be told from an amount.
+        self.fields = {"sprays", *fields} - {*MASS, *TIME_WORDS}
+        names = {n for route, words in ROUTES.items() for n in (route, *words)}
+        names |= {plain(e) for e in entries} | {plain(e).replace("_", " ") for e in entries}
+        self.routes = re.compile(rf"(?:{_either(n for n in names if n)}){_END}")
+        self.vocabulary = [
+            *names,
+            *(w for ws in DRUG_WORDS.values() for w in ws),
+            *SALT_WORDS,
+            *KEYWORDS,
+            *fields,
+        ]
+        self.draft = Draft(f"dose {short(self.whole, 100)}", self.whole)
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self.text, self.at)
+        if match and match.end() > self.at:
+            self.at = match.end()
+            return match
+        return None
+
+    def read(self) -> Draft:
+        if re.search(r"[0-9],[0-9]", self.text):
+            bad = re.search(r"[0-9]+,[0-9]+", self.text)
+            shown = bad[0] if bad else ","
+            cure = shown.replace(",", ".", 1)
+            if re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", shown):
+                cure += f", or {shown.replace(',', '')} if the comma marks thousands"
+            raise self.draft.refuse(f"a comma inside a number, {shown!r}", "a decimal point", cure)
+        while True:
+            self.take(_SKIP)
+            if self.at >= len(self.text):
+                return self.draft
+            self._clause()
+
+    def _clause(self) -> None:
+        draft = self.draft
+        if match := self.take(_STEADY):
+            draft.put("steady", 2 if match[1] else 1, "steady state")
+        elif match := self.take(_DRUG):
+            draft.put("drug", canonical_drug(match[0]), "drug")
+        elif match := self.take(_SALT):
+            draft.put("salt", SALT_WORDS[" ".join(match[0].split())], "salt")
+        elif match := self.take(self.routes):
+            draft.put("route", canonical_route(match[0], self.entries), "route")
+        elif match := self.take(_OFTEN):
+            self._often(match)
+        elif match := self.take(_PLAIN_OFTEN):
+            self._schedule({"daily": 24.0, "weekly": 168.0, "hourly": 1.0}[match[1]])
+        elif match := self.take(_X):
+            self._count()
+        elif match := self.take(_PREPOSITION):
+            self._preposition(" ".join(match[1].split()), match.start())
+        elif match := re.compile(rf"(once|bolus|infusion|infused){_END}").match(self.text, self.at):
+            self.at = match.end()
+            name = {"once": "once", "bolus": "bolus"}.get(match[1], "infusion")
+            draft.put(name, True, repr(match[1]))
+        elif match := _QUANTITY.match(self.text, self.at):
+            self._quantity(match)
+        else:
+            raise self._unknown_word()
+
+    # -- numbers -------------------------------------------------------------------------------------
+
+    def _value(self, shown: str, what: str, *, zero: bool = False) -> float:
+        value = float(shown)
+        if not math.isfinite(value):
+            raise self.draft.refuse(f"{what} {shown[:40]}", "a finite number", "'35 mg'")
+        if value < 0 or (value == 0 and not zero) or shown.startswith("-"):
+            bound = "0 or more" if zero else "a number above 0"
+            cure = repr(shown.lstrip("+-")[:40]) if value else "leaving it out"
+            raise self.draft.refuse(f"{what} {shown[:40]}", bound, cure)
+        return value
+
+    def _quantity(self, match: re.Match[str]) -> None:
+        """A number at the start of a clause: the amount, a count of something, or a slip."""
+        draft, number, unit = self.draft, match[1], match[2]
+        rest = re.compile(rf"\s*(times|doses|dose){_END}").match(self.text, match.end(1))
+        if rest:
+            self.at = match.start()
+            self._count()
+            self.at = rest.end()
+            return
+        if self._field():
+            return
+        head = unit.split("/")[0].split(" per ")[0].strip() if unit else ""
+        if head in MASS:
+            self.at = match.end()
+            self._amount(number, unit)
+            return
+        self._value(number, "the number")
+        if head in TIME_WORDS:
+            cure = f"'over {number} {head}', 'at {number} {head}' or 'for {number} {head}'"
+            raise draft.refuse(
+                f"'{number} {head}' by itself", "'over', 'at', 'every' or 'for' before a time", cure
+            )
+        known = not head or self._is_known(match.end(1))
+        if known:
+            cured = self.text[: match.end(1)] + " mg" + self.text[match.end(1) :]
+            raise draft.refuse(f"{number!r} without a unit", "mg, ug or g, also per kg", repr(cured[:100]))
+        near = nearest(head, [*MASS, *TIME_WORDS], n=1)
+        raise draft.refuse(
+            f"the unit {unit!r}", "mg, ug or g, per kg and per h if need be", repr((near or ["mg"])[0])
+        )
+
+    def _is_known(self, start: int) -> bool:
+        space = _SKIP.match(self.text, start)
+        start = space.end() if space else start
+        word = _WORD.match(self.text, start)
+        patterns = (self.routes, _DRUG, _SALT, _PREPOSITION, _OFTEN, _PLAIN_OFTEN, _STEADY)
+        return word is None or word[0] in INSTEAD or any(p.match(self.text, start) for p in patterns)
+
+    def _mass_unit(self, unit: str) -> tuple[float, bool, float | None]:
+        """Factor to mg, whether per kg, and factor to per hour (None: no time in it)."""
+        head, *below = [part.strip() for part in re.split(r"/|\bper\b", unit)]
+        per_kg, per_hour = False, None
+        for part in below:
+            if part == "kg" and not per_kg:
+                per_kg = True
+            elif part in TIME_WORDS and per_hour is None:
+                per_hour = PER_HOUR[TIME_WORDS[part]]
+            else:
+                raise self.draft.refuse(
+                    f"the unit {unit!r}", "mg, ug or g, per kg and per h if need be", "'mg/kg/h'"
+                )
+        return MASS[head], per_kg, per_hour
+
+    def _amount(self, number: str, unit: str) -> None:
+        mass, per_kg, per_hour = self._mass_unit(unit)
+        if self.draft.amount is not None or (per_hour is None and self.draft.rate is not None):
+            raise self.draft.refuse("two amounts", "one amount per dose", "';' between doses")
+        value = self._value(number, "amount") * mass
+        if value == 0:  # so small that the conversion to mg loses it
+            raise self.draft.refuse(f"amount {number} {unit}", "an amount above 0", "'35 mg'")
+        if per_hour is None:
+            self.draft.amount, self.draft.per_kg = value, per_kg
+        else:
+            self._rate(value * per_hour, per_kg)
+
+    def _rate(self, value: float, per_kg: bool) -> None:
+        self.draft.put("rate", value, "rate")
+        self.draft.rate_per_kg = per_kg
+
+    def _time(self, what: str, *, zero: bool = False) -> float:
+        """A number and a unit of time, in h."""
+        self.take(_SKIP)
+        match = self.take(_QUANTITY)
+        if match is None:
+            other = _WORD.match(self.text, self.at)
+            given = short(other[0]) if other else "nothing"
+            raise self.draft.refuse(
+                f"{given} after {what!r}", "a number and min, h, d or weeks", f"'{what} 40 min'"
+            )
+        value = self._value(match[1], f"{what!r}", zero=zero)
+        unit = match[2] or ""
+        word = unit.split()[0] if unit else ""
+        if word in TIME_WORDS:
+            self.at = match.start(2) + len(word)
+            hours = value * HOURS[TIME_WORDS[word]]
+        elif value == 0 and zero and (not unit or self._is_known(match.end(1))):
+            self.at = match.end(1)
+            hours = 0.0
+        else:
+            given = f"{what} {match[1]}" + (f" {word}" if word else " without a unit")
+            cure = INSTEAD.get(word) or f"'{what} {match[1]} min' or '{what} {match[1]} h'"
+            raise self.draft.refuse(short(given), "a time in s, min, h, d or weeks", cure)
+        if hours > MAX_TIME_H or (value > 0 and hours == 0):
+            raise self.draft.refuse(
+                f"{what!r} {match[1]} {word}", f"a time up to {MAX_TIME_H:g} h", f"'{what} 2 h'"
+            )
+        return hours
+
+    def _count(self) -> None:
+        self.take(_SKIP)
+        match = self.take(re.compile(_NUMBER))
+        value = float(match[0]) if match else math.nan
+        if not 1 <= value <= MAX_REPEATS or value != math.floor(value):
+            shown = match[0][:40] if match else "nothing"
+            raise self.draft.refuse(f"{shown} doses", f"a whole number from 1 to {MAX_REPEATS}", "'x 8'")
+        self.draft.put("count", int(value), "number of doses")
+        self.take(re.compile(rf"\s*(?:times|doses|dose){_END}"))
+
+    # -- clauses -------------------------------------------------------------------------------------
+
+    def _preposition(self, word: str, start: int) -> None:
+        draft = self.draft
+        if word == "over":
+            draft.put("over_h", self._time("over"), "'over'")
+        elif word == "every":
+            self._every()
+        elif word == "for":
+            self._for()
+        elif word in ("as", "in"):
+            self.at = start
+            if not self._field():
+                known = ", ".join(sorted(self.fields))
+                raise draft.refuse(
+                    short(self.text[start : start + 40]), f"a number of {known}", "'as 3 sprays'"
+                )
+        elif word == "x":
+            self._count()
+        else:
+            self._at(word)
+
+    def _at(self, word: str) -> None:
+        self.take(_SKIP)
+        if match := self.take(_DAY):
+            number = float(match[2])
+            if not 1 <= number <= MAX_TIME_H or number != math.floor(number):
+                raise self.draft.refuse(
+                    f"{match[1]} {match[2]}", "a whole number from 1 (the first)", f"'{match[1]} 1'"
+                )
+            hours = (number - 1) * (24.0 if match[1] == "day" else 168.0)
+        else:
+            quantity = _QUANTITY.match(self.text, self.at)
+            if word == "at" and quantity and quantity[2] and quantity[2].split("/")[0].strip() in MASS:
+                self.at = quantity.end()
+                mass, per_kg, per_hour = self._mass_unit(quantity[2])
+                if per_hour is None:
+                    raise self.draft.refuse(f"'at {quantity[0]}'", "a rate per time", f"'at {quantity[0]}/h'")
+                self._rate(self._value(quantity[1], "rate") * mass * per_hour, per_kg)
+                return
+            hours = self._time("at", zero=True)
+        if hours > MAX_TIME_H:
+            raise self.draft.refuse(f"{word!r} {hours:g} h", f"a time up to {MAX_TIME_H:g} h", "'at 2 h'")
+        if self.draft.start_h is not None:
+            raise self.draft.refuse("two starts", "one start per dose", "';' between doses")
+        self.draft.start_h = hours
+
+    def _every(self) -> None:
+        self.take(_SKIP)
+        if self.take(re.compile(rf"(?:other|second)\s+day{_END}")):
+            self._schedule(48.0)
+        elif match := self.take(re.compile(rf"(hour|day|week){_END}")):
+            self._schedule(HOURS[TIME_WORDS[match[1]]])
+        else:
+            self._schedule(self._time("every"))
+
+    def _often(self, match: re.Match[str]) -> None:
+        first = match[1].split()[0].removesuffix("times")
+        times = TIMES.get(first) or self._value(first, "how often")
+        if match[2] in ("daily", "day"):
+            if times not in (1, 2, 3, 4):
+                raise self.draft.refuse(f"{match[0]!r}", "once to four times daily", "'every 4 h'")
+            self._schedule(24.0 / times)
+        elif times in WEEKLY:
+            self._schedule(168.0, WEEKLY[int(times)])
+        else:
+            raise self.draft.refuse(f"{match[0]!r}", "once, twice or three times weekly", "'every 42 h'")
+
+    def _schedule(self, every_h: float, offsets: tuple[float, ...] = (0.0,)) -> None:
+        self.draft.put("every_h", every_h, "schedule")
+        self.draft.offsets = offsets
+
+    def _for(self) -> None:
+        draft = self.draft
+        if re.compile(rf"\s*{_NUMBER}\s*(?:times|doses|dose){_END}").match(self.text, self.at):
+            self._count()
+        elif (
+            draft.rate is not None and draft.amount is None and draft.over_h is None and draft.every_h is None
+        ):
+            draft.put("over_h", self._time("for"), "'for'")
+        else:
+            draft.put("for_h", self._time("for"), "'for'")
+
+    def _field(self) -> bool:
+        match = _FIELD.match(self.text, self.at)
+        if match is None:
+            return False
+        by_word = {w: name for name in self.fields for w in (name.lower(), name.lower().removesuffix("s"))}
+        name = by_word.get(match[2])
+        if name is None:
+            return False
+        if name in self.draft.fields:
+            raise self.draft.refuse(f"{name} twice", "once per dose", "';' between doses")
+        self.draft.fields[name] = self._value(match[1], name)
+        self.at = match.end()
+        return True
+
+    def _unknown_word(self) -> DoseError:
+        match = _WORD.match(self.text, self.at)
+        word = match[0] if match else self.text[self.at :]
+        where = self.draft.where
+        if word in INSTEAD:
+            return DoseError(where, repr(word), "a word of a dose phrase", INSTEAD[word])
+        if re.fullmatch(r"[+-]?(nan|inf|infinity)", word):
+            return DoseError(where, repr(word), "a finite number", "'35 mg'")
+        if re.match(r"q[0-9]+", word):
+            return DoseError(where, repr(word[:40]), "a word of a dose phrase", "'every 8 h'")
+        following = self.text[self.at + len(word) :].split()
+        number_word = bool(following) and following[0].split("/")[0] in MASS
+        if word.split("/")[0] in MASS or number_word:
+            shown = short(f"{word} {following[0]}" if number_word else word, 40)
+            return DoseError(where, shown, "a number in digits before the unit", "'35 mg'")
+        expected = "a route, a drug, or a word such as over, at, every, for"
+        close = _close(word[:40], self.vocabulary)
+        if close and len(self.whole) <= 120:
+            cured = self.text[: self.at] + close[0] + self.text[self.at + len(word) :]
+            return DoseError(where, short(word, 40), expected, repr(cured))
+        return DoseError(where, short(word, 40), expected, repr(_nearest_example(self.text)))
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    """The one known word that `word` is very likely a slip of."""
+    found = nearest(word, known, n=1)
+    alike = found and difflib.SequenceMatcher(None, word, found[0].lower()).ratio() > 0.55
+    return found if alike else []
+
+
+def _nearest_example(text: str) -> str:
+    return difflib.get_close_matches(text[:120], EXAMPLES, n=1, cutoff=0.0)[0]
+
+
+def read_phrase(text: str, *, entries: Sequence[str] = (), fields: Iterable[str] = ()) -> tuple[Dose, ...]:
+    """Read one phrase, or several joined by ``;`` or ``then``.
+
+    Parameters
+    ----------
+    text : str
+    entries, fields : iterables of str, optional
+        Names of a model's entries and dose fields, known besides the usual ones.
+
+    Raises
+    ------
+    DoseError
+        With the first word that cannot be read, and what to write instead.
+
+    Examples
+    --------
+    >>> doses = read_phrase("20 mg iv over 1 h then 40 mg iv over 1 h; 10 mg iv at 3 h")
+    >>> [(dose.time_h, dose.amount) for dose in doses]
+    [(0.0, 20.0), (1.0, 40.0), (3.0, 10.0)]
+    """
+    if not isinstance(text, str):
+        raise DoseError("dose", repr(text)[:60], "a phrase", "'35 mg iv over 40 min'")
+    pieces = re.split(r"(;|(?i:(?<=\s)then(?=\s)))", text)
+    if len(pieces) > 20_000:
+        raise DoseError("dose", f"{len(pieces) // 2} phrases", "at most 10,000", "an event table")
+    phrases = pieces[0::2]
+    if len(phrases) > 1 and not phrases[-1].strip() and pieces[-2] == ";":
+        phrases.pop()
+    doses: list[Dose] = []
+    end: float | None = None
+    for index, phrase in enumerate(phrases):
+        if not phrase.strip(" \t\r\n,"):
+            where = f"dose {short(text)}" if text.strip() else "dose"
+            raise DoseError(where, "an empty phrase", "an amount and a route", "'35 mg iv over 40 min'")
+        if len(phrase) > LONGEST:
+            raise DoseError("dose", short(phrase), f"at most {LONGEST} characters", "';' between doses")
+        draft = Reader(phrase, entries, fields).read()
+        follows = end if index and pieces[2 * index - 1].strip().lower() == "then" else 0.0
+        if follows is None and draft.start_h is None:
+            cure = repr(f"then {draft.whole} at 2 h")
+            raise draft.refuse("'then' after a dose that has no length", "when it is given", cure)
+        built, end = guarded(draft, lambda d=draft, f=follows: d.build(f))
+        doses.extend(built)
+    return tuple(doses)
+
+
+def guarded(draft: Draft, build: Any) -> Any:
+    """A refusal by `Dose` itself is told in the words of the phrase."""
+    try:
+        return build()
+    except DoseError as error:
+        fault = error.faults[0]
+        raise DoseError(draft.where, fault.given, fault.expected, fault.try_) from None
