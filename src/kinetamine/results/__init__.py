@@ -1,0 +1,6 @@
+"""What a simulation gives back: arrays with units and grades, exposure measures, birth and references."""
+
+from kinetamine.results.result import STATUS, Output, Result
+from kinetamine.results.table import TableResult
+
+__all__ = ["STATUS", "Output", "Result", "TableResult"]

@@ -1,0 +1,196 @@
+"""Results of event tables: one value per observation record."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetamine.errors import MissingExtra, UnknownName
+from kinetamine.results import export, references, show
+from kinetamine.results import exposure as _exposure
+from kinetamine.results.result import BANDS, Output, html_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TableResult"]
+
+
+@dataclass(eq=False, repr=False)
+class TableResult:
+    """What an event table gives: the outputs at each observation record, in the table's order.
+
+    Parameters
+    ----------
+    id : sequence (record,)
+        Labels as they stood in the table.
+    subject : array (record,) of int
+        Which subject, counted from 0 in order of appearance.
+    time_h : array (record,), h
+    outputs : dict of str to Output
+        `Output.values` has one value per record.
+    status : array (subject,) of int
+        0 = ok; see `kinetamine.results.STATUS`.
+    birth, citations, doses, notes
+        As in `kinetamine.results.Result`.
+
+    Examples
+    --------
+    >>> out = Output("C", "C", "plasma", "ng/mL", "fitted", values=np.array([5.0, 4.0, 6.0]))
+    >>> r = TableResult(["a", "a", "b"], np.array([0, 0, 1]), np.array([1.0, 2.0, 1.0]), {"C": out})
+    >>> r.to_polars().rows()
+    [('a', 1.0, 5.0), ('a', 2.0, 4.0), ('b', 1.0, 6.0)]
+    """
+
+    id: Sequence[Any]
+    subject: NDArray[np.int64]
+    time_h: NDArray[np.float64]
+    outputs: dict[str, Output]
+    status: NDArray[np.integer[Any]] | None = None
+    birth: dict[str, Any] = field(default_factory=dict)
+    citations: list[dict[str, Any]] = field(default_factory=list)
+    doses: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    #: an event table is never a typical patient nor streamed
+    typical = False
+    streamed = False
+
+    def __post_init__(self) -> None:
+        self.subject = np.asarray(self.subject, dtype=np.int64)
+        self.time_h = np.asarray(self.time_h, dtype=np.float64)
+        if self.status is None:
+            self.status = np.zeros(int(self.subject.max(initial=-1)) + 1, dtype=np.int8)
+
+    @property
+    def n(self) -> int:
+        """Number of subjects."""
+        assert self.status is not None
+        return len(self.status)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which subjects could be computed."""
+        return np.asarray(self.status) == 0
+
+    @property
+    def labels(self) -> list[Any]:
+        """Label of each subject; None for one without observation records."""
+        found: list[Any] = [None] * self.n
+        for label, subject in zip(self.id, self.subject.tolist(), strict=True):
+            if found[subject] is None:
+                found[subject] = export.plain(label)
+        return found
+
+    @property
+    def regimen(self) -> list[str]:
+        """The doses in words."""
+        text = self.birth.get("regimen") or []
+        return [text] if isinstance(text, str) else list(text)
+
+    def output(self, name: str) -> Output:
+        """The output called `name`.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such output; the nearest one is offered.
+        """
+        try:
+            return self.outputs[name]
+        except KeyError:
+            raise UnknownName("output", str(name), self.outputs, "an output of this result") from None
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Values of an output, array (record,), in its unit."""
+        values = self.output(name).values
+        assert values is not None
+        return values
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.outputs
+
+    def __iter__(self) -> Any:
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.time_h)
+
+    def exposure(
+        self,
+        thresholds: Mapping[str, float] | float | None = None,
+        from_h: float = 0.0,
+        to_h: float | None = None,
+    ) -> pl.DataFrame:
+        """Exposure measures from each subject's records; see `Result.exposure`, with ``ID`` for ``patient``.
+
+        Examples
+        --------
+        >>> out = Output("C", "C", "plasma", "ng/mL", "fitted", values=np.array([8.0, 4.0, 2.0, 1.0]))
+        >>> r = TableResult([7] * 4, np.zeros(4, dtype=int), np.array([0.0, 1.0, 2.0, 3.0]), {"C": out})
+        >>> r.exposure().select("ID", "cmax", "half_life_h").row(0)
+        (7, 8.0, 1.0...)
+        """
+        return _exposure.table_frame(self, thresholds, from_h, to_h)
+
+    def exposure_quantiles(
+        self,
+        q: Sequence[float] = BANDS,
+        thresholds: Mapping[str, float] | float | None = None,
+        from_h: float = 0.0,
+        to_h: float | None = None,
+    ) -> pl.DataFrame:
+        """Exposure over the subjects: one row per output and measure, one column per quantile."""
+        return _exposure.summarise(self.exposure(thresholds, from_h, to_h), q)
+
+    def summary(self) -> list[dict[str, str]]:
+        """Rows for a table on the screen: one per output, median (5-95 %) over the subjects."""
+        return _exposure.rows(self.outputs, self.exposure())
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per observation record: ``ID``, ``TIME`` and one column per output."""
+        return export.table_frame(self)
+
+    def to_pandas(self) -> Any:
+        """As `to_polars`, a pandas frame (needs the extra ``pandas``)."""
+        try:
+            return self.to_polars().to_pandas()
+        except ImportError:
+            raise MissingExtra("pandas", "pandas", "to_pandas()") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain lists and texts, ready for JSON."""
+        return export.table_dict(self)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The result as JSON text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
+
+    def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+        """Write to a file: ``csv``, ``json`` or ``parquet``, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the format is unknown or the place cannot be written to.
+        """
+        export.write(self, path, format)
+
+    def cite(self, bibtex: bool = False) -> str:
+        """The papers behind this run, one per line, or as BibTeX."""
+        return references.listed(self.citations, bibtex)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{o.name} ({show.unit(o.unit)}, {o.grade})" for o in self.outputs.values())
+        models = " + ".join(str(m.get("id")) for m in self.birth.get("models", [])) or "a model"
+        people = f"{self.n:,} subject{'s' * (self.n != 1)}"
+        return f"<TableResult of {models}: {people}, {len(self.time_h):,} observation records; {parts}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), self.summary() if self.outputs and len(self.time_h) else [])
