@@ -1,0 +1,349 @@
+"""An event table: each subject with doses, samples and changing covariates of his own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kinetamine.dosing import EventTable
+from kinetamine.engine import timeline
+from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.models.compile import Compiled, PartFormulas
+from kinetamine.models.expressions import Num, evaluate
+from kinetamine.simulate import parts, solver
+
+__all__ = ["EventRun"]
+
+#: subjects per piece of work
+CHUNK = 2048
+
+
+@dataclass
+class EventRun:
+    """Runs one model on one table.
+
+    Parameters
+    ----------
+    model : Compiled
+    table : EventTable
+    outputs : tuple of str
+    population : Patient or Population
+        Random effects and parameters of the subjects; covariates that the table does not have.
+    carry : str
+        ``next``: a record's covariates hold since the record before it (as in NONMEM); ``last``: until the
+        record after it.
+    threads : int
+    """
+
+    model: Compiled
+    table: EventTable
+    outputs: tuple[str, ...]
+    population: Any
+    carry: str = "next"
+    threads: int = 1
+    notify: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        table = self.table
+        self.bounds = np.append(np.flatnonzero(np.diff(table.subject, prepend=-1)), len(table.subject))
+        self.sampled = np.flatnonzero(table.evid == 0)
+        self.dosed = np.flatnonzero((table.evid == 1) | (table.evid == 4))
+        self.row_of_sample = np.full(len(table.subject), -1)
+        self.row_of_sample[self.sampled] = np.arange(len(self.sampled))
+        self.status = np.zeros(table.n_subjects, np.int64)
+        self._targets()
+        self.solver = solver.choose(self.model, self.outputs, self._inputs(), self.notify)
+
+    # ---- which part of which entry a dose record means
+
+    def _targets(self) -> None:
+        """For each dose record a list of parts, and whether it is addressed by compartment number."""
+        model, table = self.model, self.table
+        states = {name: k for k, name in enumerate(model.states)}
+        modelled = bool((table.rate[self.dosed] < 0).any())
+        known: dict[Any, tuple[tuple[PartFormulas, ...], bool, str]] = {}
+        faults: list[Fault] = []
+        self.targets: list[tuple[tuple[PartFormulas, ...], bool, str]] = []
+        for row in self.dosed:
+            cmt = table.cmt[row]
+            if cmt not in known:
+                try:
+                    known[cmt] = self._target(cmt, states, modelled)
+                except InputError as error:
+                    faults.append(Fault(f"line {table.line[row]}", *_tail(error.faults[0])))
+                    known[cmt] = ((), False, "")
+            self.targets.append(known[cmt])
+        if faults:
+            raise FaultyFile(table.source, faults)
+
+    def _target(
+        self, cmt: Any, states: dict[str, int], modelled: bool
+    ) -> tuple[tuple[PartFormulas, ...], bool, str]:
+        entries = self.model.entries
+        if cmt is None:
+            if len(entries) == 1:
+                (name,) = entries
+                return entries[name], modelled, name
+            raise InputError(
+                "CMT",
+                "nothing",
+                "where the dose goes, as the model has several entries",
+                " or ".join(entries),
+            )
+        if isinstance(cmt, str) and cmt in entries:
+            return entries[cmt], False, cmt
+        if isinstance(cmt, str):
+            if cmt not in states:
+                raise InputError(
+                    "CMT", repr(cmt), "an entry, a compartment or its number", ", ".join([*entries, *states])
+                )
+            state = states[cmt]
+        else:
+            state = int(cmt) - 1
+            if not 0 <= state < len(self.model.spec.compartments):
+                raise InputError(
+                    "CMT",
+                    str(cmt),
+                    f"a number from 1 to {len(self.model.spec.compartments)}",
+                    ", ".join(f"{k + 1} {name}" for name, k in states.items()),
+                )
+        for name, found in entries.items():
+            if len(found) == 1 and found[0].state == state:
+                return found, True, name
+        return (PartFormulas(state, Num(1.0), None, None, None),), True, f"compartment {state + 1}"
+
+    def _inputs(self) -> tuple[int, ...]:
+        """States that may be fed at a constant rate."""
+        table = self.table
+        found = set()
+        for row, (target, plain, _) in zip(self.dosed, self.targets, strict=True):
+            given = table.rate[row] != 0 or table.duration_h[row] > 0
+            for part in target:
+                if given or (not plain and (part.duration is not None or part.rate is not None)):
+                    found.add(part.state)
+        return tuple(sorted(found))
+
+    # ---- covariates that change
+
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        """Missing values carried within each subject; NaN where he has none at all."""
+        out = np.array(values, float)
+        rows = np.arange(len(out))
+        first = self.bounds[:-1][self.table.subject]
+        last = (self.bounds[1:] - 1)[self.table.subject]
+        have = np.isfinite(out)
+        before = np.maximum.accumulate(np.where(have, rows, -1))
+        before = np.where(before >= first, before, -1)
+        after = np.minimum.accumulate(np.where(have, rows, len(out))[::-1])[::-1]
+        after = np.where(after <= last, after, -1)
+        one, two = (after, before) if self.carry == "next" else (before, after)
+        use = np.where(one >= 0, one, two)
+        return np.where(use >= 0, out[np.maximum(use, 0)], np.nan)
+
+    def prepare(self, first: int, last: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+        """Values of all names for subjects first…last.
+
+        Returns
+        -------
+        env : dict of float or array (version,)
+        version_of_row : array (row,)
+            Over these subjects' rows.
+        first_version : array (subject + 1,)
+        """
+        table, spec = self.table, self.model.spec
+        rows = slice(self.bounds[first], self.bounds[last])
+        subject = table.subject[rows] - first
+        n = last - first
+        people = self.population
+        base = people.covariates(spec, first, last) if people.n > 1 else people.covariates(spec, 0, n)
+        columns: dict[str, np.ndarray] = {}
+        for name in spec.covariates:
+            if name in self.covariates:
+                filled = self.covariates[name][rows]
+                columns[name] = np.where(np.isfinite(filled), filled, base[name][subject])
+        occasion = np.zeros(len(subject), np.int64)
+        if spec.occasion_etas and table.occasion is not None:
+            occasion = table.occasion[rows].astype(np.int64)
+        changed = np.diff(subject, prepend=-1) != 0
+        for values in (*columns.values(), occasion):
+            changed[1:] |= values[1:] != values[:-1]
+        version_of_row = np.cumsum(changed) - 1
+        start_row = np.flatnonzero(changed)
+        owner = subject[start_row]
+        first_version = np.searchsorted(owner, np.arange(n + 1))
+
+        def each(values: Any) -> Any:
+            return values[owner] if np.ndim(values) == 1 else values
+
+        stop = first + n
+        env: dict[str, Any] = {k: each(v) for k, v in people.parameters(spec, first, stop).items()}
+        env.update({k: each(v) for k, v in base.items()})
+        env.update({k: v[start_row] for k, v in columns.items()})
+        env.update({k: each(v) for k, v in people.etas(spec, first, stop).items()})
+        if spec.occasion_etas:
+            labels = np.unique(table.occasion) if table.occasion is not None else np.array([0])
+            which = np.searchsorted(labels, occasion[start_row])
+            drawn = people.occasions(spec, len(labels), first, stop)
+            env.update({k: v[which, owner] for k, v in drawn.items()})
+        return self.model.environment(env), version_of_row, first_version
+
+    # ---- a piece of the table
+
+    def records(
+        self, first: int, last: int, version_of_row: np.ndarray, first_version: np.ndarray
+    ) -> timeline.Records:
+        """Events of the subjects in order."""
+        table = self.table
+        offset = self.bounds[first]
+        rows = np.arange(offset, self.bounds[last])
+        subject = table.subject[rows] - first
+        local = version_of_row - first_version[subject]
+        evid = table.evid[rows]
+        place: list[np.ndarray] = []
+        kind: list[np.ndarray] = []
+        arg: list[np.ndarray] = []
+
+        def put(where: np.ndarray, order: float, what: int, value: Any) -> None:
+            place.append(where + order)
+            kind.append(np.full(len(where), what))
+            arg.append(np.broadcast_to(value, len(where)))
+
+        index = np.arange(len(rows), dtype=float)
+        changes = np.flatnonzero((np.diff(local, prepend=0) != 0) & (np.diff(subject, prepend=-1) == 0))
+        if self.carry == "next":  # the new values hold from the record before on
+            put(index[changes] - 1, 0.9, timeline.REC_VERSION, local[changes])
+        else:
+            put(index[changes], 0.0, timeline.REC_VERSION, local[changes])
+        resets = np.flatnonzero((evid == 3) | (evid == 4))
+        put(index[resets], 0.1, timeline.REC_RESET, 0)
+        low = np.searchsorted(self.dosed, offset)
+        doses = np.flatnonzero((evid == 1) | (evid == 4))
+        put(index[doses], 0.2, timeline.REC_DOSE, np.arange(len(doses)))
+        samples = np.flatnonzero(evid == 0)
+        put(index[samples], 0.3, timeline.REC_SAMPLE, self.row_of_sample[rows[samples]])
+        others = np.flatnonzero(evid == 2)
+        put(index[others], 0.3, timeline.REC_VERSION, local[others])
+        del low
+        order = np.argsort(np.concatenate(place), kind="stable")
+        at = np.floor(np.concatenate(place)[order] + 1e-9).astype(int)
+        whose = subject[at]
+        return timeline.Records(
+            np.searchsorted(whose, np.arange(last - first + 1)),
+            table.time_h[rows][at],
+            np.concatenate(kind)[order],
+            np.concatenate(arg)[order],
+        )
+
+    def doses(self, first: int, last: int, env: dict[str, Any], version_of_row: np.ndarray) -> timeline.Doses:
+        """Parts of all doses of the subjects."""
+        table = self.table
+        offset = self.bounds[first]
+        low, high = np.searchsorted(self.dosed, [offset, self.bounds[last]])
+        rows = self.dosed[low:high]
+        targets = self.targets[low:high]
+        count = np.array([len(t[0]) for t in targets], np.int64)
+        first_part = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        total = int(first_part[-1])
+        state = np.zeros(total, np.int64)
+        value, length, lag = np.zeros(total), np.zeros(total), np.zeros(total)
+        groups: dict[int, list[int]] = {}
+        for k, meant in enumerate(targets):
+            groups.setdefault(id(meant), []).append(k)
+        for members in groups.values():
+            target, plain, name = targets[members[0]]
+            index = np.array(members)
+            record = rows[index]
+            version = version_of_row[record - offset]
+            now = {k: v[version] if np.ndim(v) == 1 else v for k, v in env.items()}
+            fields = {k: table.columns[k][record] for k in self.model.spec.dose_fields if k in table.columns}
+            now.update(parts.dose_fields(self.model, table.amount[record], fields))
+            given = parts.Given(
+                table.amount[record], table.rate[record], table.duration_h[record], np.asarray(plain)
+            )
+            for q, part in enumerate(target):
+                where = f"{table.source}: dose by {name}"
+                v, d, g = parts.enter(part, now, given, (len(index),), where)
+                slot = first_part[index] + q
+                state[slot], value[slot], length[slot], lag[slot] = part.state, v, d, g
+        every = table.ii_h[rows].astype(float)
+        phase = timeline.steady_phase(lag, np.repeat(every, count))
+        return timeline.Doses(
+            first_part, table.addl[rows], every, table.ss[rows], state,
+            value[:, None], length[:, None], lag[:, None], phase[:, None],
+        )  # fmt: skip
+
+    def piece(self, first: int, last: int, observed: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Simulate subjects first…last into `observed` (row, sample)."""
+        env, version_of_row, first_version = self.prepare(first, last)
+        records = self.records(first, last, version_of_row, first_version)
+        doses = self.doses(first, last, env, version_of_row)
+        steps = timeline.build(records, doses)
+        n = last - first
+        status = np.zeros(n, np.int64)
+        self.solver.run(
+            steps=steps,
+            plan_of=np.arange(n),
+            env=env,
+            shape=(int(first_version[-1]),),
+            column_of=first_version[:-1].astype(np.int64),
+            column_stride=1,
+            doses=doses,
+            part_stride=(1, 0),
+            every=np.repeat(doses.interval_h, np.diff(doses.first_part)),
+            out=observed,
+            out_stride=(0, 1, 0),
+            status=status,
+        )
+        self.status[first:last] = status
+        return env, version_of_row
+
+    def run(self, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+        """Outputs at the observation records, arrays (record,)."""
+        table, model = self.table, self.model
+        self.covariates = {
+            name: self._filled(table.columns[name]) for name in model.spec.covariates if name in table.columns
+        }
+        observed = np.zeros((self.solver.observed, len(self.sampled)))
+        found = {name: np.zeros(len(self.sampled)) for name in self.outputs if name in model.formulas}
+
+        def work(first: int, last: int) -> None:
+            env, version_of_row = self.piece(first, last, observed)
+            if found:
+                offset = self.bounds[first]
+                low, high = np.searchsorted(self.sampled, [offset, self.bounds[last]])
+                rows = self.sampled[low:high]
+                version = version_of_row[rows - offset]
+                now = {k: v[version] if np.ndim(v) == 1 else v for k, v in env.items()}
+                sums = sum(o in model.sums for o in self.outputs)
+                for k, state in enumerate(model.watched(self.outputs)):
+                    now[model.states[state]] = observed[sums + k, low:high]
+                now["time"] = table.time_h[rows] - self._first_dose()[table.subject[rows]]
+                for name in found:
+                    found[name][low:high] = evaluate(model.formulas[name], now)
+            if progress:
+                progress(last - first)
+
+        pieces = [(a, min(a + CHUNK, table.n_subjects)) for a in range(0, table.n_subjects, CHUNK)]
+        work(*pieces[0])
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(lambda piece: work(*piece), pieces[1:]))
+        sums = [o for o in self.outputs if o in model.sums]
+        found.update({name: observed[k] for k, name in enumerate(sums)})
+        failed = self.status[table.subject[self.sampled]] != 0
+        for values in found.values():
+            values[failed] = np.nan
+        return {name: found[name] for name in self.outputs}
+
+    def _first_dose(self) -> np.ndarray:
+        first = self.table.time_h[self.bounds[:-1]].astype(float)
+        for row in self.dosed[::-1]:
+            first[self.table.subject[row]] = self.table.time_h[row]
+        return first
+
+
+def _tail(fault: Fault) -> tuple[str, str, str]:
+    return f"{fault.where} {fault.given}", fault.expected, fault.try_
