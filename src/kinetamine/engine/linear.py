@@ -53,6 +53,8 @@ class Structure:
         States that can receive a constant input (zero-order).
     outputs : tuple of tuple of int
         For each observed quantity the states it is a weighted sum of.
+    steady : bool
+        Whether some dose is at steady state; without, the kernel compiles faster.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class Structure:
     entries: tuple[tuple[int, int], ...]
     inputs: tuple[int, ...]
     outputs: tuple[tuple[int, ...], ...]
+    steady: bool = False
 
     def pattern(self) -> tuple[tuple[int, int], ...]:
         """Places where a propagator can be non-zero: reachability along the flows."""
@@ -160,7 +163,12 @@ def kernel_source(structure: Structure) -> str:
     out += [f"        v.scatter(out, k + {q} * size, across, {text})" for q, text in enumerate(observed)]
     out += [f"    v.store(x, {i}, x{i})" for i in range(n)]
     out.append("")
-    for function in (_propagator, _solve, _steady, _steady_state, _refresh, run):
+    functions = [_propagator, _solve, _steady, _steady_state, _refresh, run]
+    if not structure.steady:
+        functions = [_propagator, _refresh, run]
+        arguments = ", ".join(inspect.signature(_steady_state).parameters)
+        out += [NJIT, f"def _steady_state({arguments}):", "    return False", ""]
+    for function in functions:
         out += [NJIT, inspect.getsource(function)]
     return "\n".join(out)
 

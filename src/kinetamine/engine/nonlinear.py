@@ -40,6 +40,8 @@ class Equations:
         States that may be fed at a constant rate.
     outputs : tuple of tuple of int
         For each observed quantity the states it is a weighted sum of.
+    steady : bool
+        Whether some dose is at steady state; without, the kernel compiles faster.
     """
 
     n_states: int
@@ -48,6 +50,7 @@ class Equations:
     by_time: tuple[tuple[int, str], ...]
     inputs: tuple[int, ...]
     outputs: tuple[tuple[int, ...], ...]
+    steady: bool = False
 
 
 def kernel_source(equations: Equations) -> str:
@@ -86,7 +89,12 @@ def kernel_source(equations: Equations) -> str:
         *(f"    dt[{i}] = {text}" for i, text in equations.by_time),
         "",
     ]
-    for function in (_factorise, _substitute, _integrate, _steady, run):
+    functions = [_factorise, _substitute, _integrate, _steady, run]
+    if not equations.steady:
+        functions.remove(_steady)
+        arguments = ", ".join(inspect.signature(_steady).parameters)
+        out += ["@njit(nogil=True)", f"def _steady({arguments}):", "    return 4", ""]
+    for function in functions:
         out += ["@njit(nogil=True, error_model='numpy')", inspect.getsource(function)]
     return "\n".join(out)
 

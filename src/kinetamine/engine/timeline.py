@@ -147,9 +147,8 @@ def common_lengths(records: Records, most: int = 64) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _snap(h, lengths, noise):
-    low = np.searchsorted(lengths, h)
-    for k in (low - 1, low):
-        if 0 <= k < len(lengths) and abs(lengths[k] - h) <= noise:
+    for k in range(len(lengths)):
+        if abs(lengths[k] - h) <= noise:
             return k
     return -1
 
@@ -245,9 +244,31 @@ def _actions(
 
 
 @njit(cache=True, nogil=True)
+def _sorted(index, key):
+    """Indices in order of their keys, equal keys as they stand (NumPy's own takes a second to compile)."""
+    n = len(index)
+    other = np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for low in range(0, n, 2 * width):
+            middle, high = min(low + width, n), min(low + 2 * width, n)
+            a, b = low, middle
+            for k in range(low, high):
+                if a < middle and (b >= high or key[index[a]] <= key[index[b]]):
+                    other[k] = index[a]
+                    a += 1
+                else:
+                    other[k] = index[b]
+                    b += 1
+        index, other = other, index
+        width *= 2
+    return index
+
+
+@njit(cache=True, nogil=True)
 def _order(time, derived, n, noise):
     """Order of the actions by time; at the same time what follows from earlier records first."""
-    by_time = np.argsort(time[:n], kind="mergesort")
+    by_time = _sorted(np.arange(n), time)
     rounded = np.empty(n)
     start = 0.0
     for k in range(n):
@@ -262,7 +283,7 @@ def _order(time, derived, n, noise):
             if derived[k] == wanted:
                 first[m] = k
                 m += 1
-    return first[np.argsort(rounded[first], kind="mergesort")], rounded
+    return _sorted(first, rounded), rounded
 
 
 @njit(cache=True, nogil=True)

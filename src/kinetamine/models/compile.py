@@ -85,11 +85,11 @@ class Compiled:
         needed = {n for o in outputs if o in self.formulas for n in names(self.formulas[o])}
         return tuple(i for i, s in enumerate(self.states) if s in needed)
 
-    def structure(self, outputs: tuple[str, ...], inputs: tuple[int, ...]) -> Structure:
+    def structure(self, outputs: tuple[str, ...], inputs: tuple[int, ...], steady: bool = False) -> Structure:
         """The engine's view: sums asked for, then watched states; `inputs` are states with zero-order input."""
         observed = [tuple(s for s, _ in self.sums[o]) for o in outputs if o in self.sums]
         observed += [(s,) for s in self.watched(outputs)]
-        return Structure(len(self.states), self.places, tuple(sorted(inputs)), tuple(observed))
+        return Structure(len(self.states), self.places, tuple(sorted(inputs)), tuple(observed), steady)
 
     def environment(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters, covariates and effects, with the individual values computed from them."""

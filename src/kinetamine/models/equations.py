@@ -33,9 +33,13 @@ class Written:
     jacobian: tuple[tuple[int, int, str], ...]
     by_time: tuple[tuple[int, str], ...]
 
-    def equations(self, inputs: tuple[int, ...], outputs: tuple[tuple[int, ...], ...]) -> Equations:
+    def equations(
+        self, inputs: tuple[int, ...], outputs: tuple[tuple[int, ...], ...], steady: bool = False
+    ) -> Equations:
         """For the engine."""
-        return Equations(len(self.derivative), self.derivative, self.jacobian, self.by_time, inputs, outputs)
+        return Equations(
+            len(self.derivative), self.derivative, self.jacobian, self.by_time, inputs, outputs, steady
+        )
 
 
 def _text(expr: Any) -> str:

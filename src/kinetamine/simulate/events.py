@@ -56,7 +56,8 @@ class EventRun:
         self.row_of_sample[self.sampled] = np.arange(len(self.sampled))
         self.status = np.zeros(table.n_subjects, np.int64)
         self._targets()
-        self.solver = solver.choose(self.model, self.outputs, self._inputs(), self.notify)
+        steady = bool((table.ss[self.dosed] > 0).any())
+        self.solver = solver.choose(self.model, self.outputs, self._inputs(), steady, self.notify)
 
     # ---- which part of which entry a dose record means
 

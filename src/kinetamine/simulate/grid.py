@@ -105,7 +105,8 @@ class GridRun:
         self.n = plan.population.n
         self.records = plan.records()
         self.lengths = timeline.common_lengths(self.records)
-        self.solver = solver.choose(plan.model, plan.outputs, plan.states_with_input(), notify)
+        steady = any(d.steady_state for d in plan.doses)
+        self.solver = solver.choose(plan.model, plan.outputs, plan.states_with_input(), steady, notify)
         self.shared: timeline.Plan | None = None
         self.status = np.zeros(self.n, np.int64)
         self.people: dict[str, np.ndarray] = {}

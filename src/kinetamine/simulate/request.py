@@ -246,7 +246,7 @@ def default_times(regimen: Regimen, until: float | None = None, step: float | No
     >>> default_times(Regimen.parse("35 mg iv over 40 min"))[:3].round(3).tolist()
     [0.0, 0.05, 0.1]
     """
-    end = until if until is not None else regimen.end_h + 24.0
+    end = until if until is not None else _default_end(regimen)
     if step is not None:
         grid = step * np.arange(math.floor(end / step * (1 + 1e-12)) + 1)
         return grid if grid[-1] >= end * (1 - 1e-12) else np.append(grid, end)
@@ -261,6 +261,12 @@ def default_times(regimen: Regimen, until: float | None = None, step: float | No
         np.abs(more - grid[np.maximum(np.searchsorted(grid, more) - 1, 0)]),
     )
     return np.sort(np.append(grid, more[near > 1e-9]))
+
+
+def _default_end(regimen: Regimen) -> float:
+    """A day after the last dose began, or after the end of an infusion of a day or more."""
+    last = regimen.duration_h + 24.0
+    return last if regimen.end_h < last else regimen.end_h + 24.0
 
 
 def _duration(name: str, value: float | str, cure: str) -> float:
@@ -280,7 +286,7 @@ def _times(
     if times is None:
         end = _duration("until", until, "'28 d'") if until is not None else None
         width = _duration("step", step, "'1 h'") if step is not None else None
-        if width is not None and (end if end is not None else regimen.end_h + 24.0) / width > MOST_TIMES:
+        if width is not None and (end if end is not None else _default_end(regimen)) / width > MOST_TIMES:
             raise InputError("step", repr(step), f"at most {MOST_TIMES:,} times", "a longer step")
         return default_times(regimen, end, width)
     if until is not None or step is not None:

@@ -66,10 +66,11 @@ class _Linear:
         model: Compiled,
         outputs: tuple[str, ...],
         inputs: tuple[int, ...],
+        steady: bool,
         notify: Callable[[str], None] | None,
     ) -> None:
         self.model, self.outputs = model, outputs
-        structure = model.structure(outputs, inputs)
+        structure = model.structure(outputs, inputs, steady)
         self.observed = len(structure.outputs)
         self.module = linear.kernel(structure, notify)
 
@@ -94,11 +95,12 @@ def choose(
     model: Compiled,
     outputs: tuple[str, ...],
     inputs: tuple[int, ...],
+    steady: bool,
     notify: Callable[[str], None] | None = None,
 ) -> Solver:
     """The engine for a model; `inputs` are the states that may be fed at a constant rate."""
     if model.linear:
-        return _Linear(model, outputs, inputs, notify)
+        return _Linear(model, outputs, inputs, steady, notify)
     from kinetamine.simulate.stiff import NonLinear
 
-    return NonLinear(model, outputs, inputs, notify)
+    return NonLinear(model, outputs, inputs, steady, notify)

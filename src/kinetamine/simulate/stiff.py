@@ -31,13 +31,16 @@ class NonLinear:
         model: Compiled,
         outputs: tuple[str, ...],
         inputs: tuple[int, ...],
+        steady: bool,
         notify: Callable[[str], None] | None,
     ) -> None:
         self.model, self.outputs = model, outputs
         self.written = _written(model)
-        structure = model.structure(outputs, inputs)
+        structure = model.structure(outputs, inputs, steady)
         self.observed = len(structure.outputs)
-        self.module = nonlinear.kernel(self.written.equations(structure.inputs, structure.outputs), notify)
+        self.module = nonlinear.kernel(
+            self.written.equations(structure.inputs, structure.outputs, steady), notify
+        )
         self.failed_at: dict[int, float] = {}
 
     def run(
