@@ -1,0 +1,68 @@
+# Everything runs from a clean checkout with git, make and Python 3.11 or newer; the environment is .venv.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+BIN := .venv/bin
+# Two at a time: the suite is mostly waiting for compiled kernels and for command-line runs.
+JOBS ?= 2
+
+.PHONY: help env demo test slow lint format bench docs clean
+
+help:
+	@echo "make demo    simulate examples/depression_series.toml and write a report (makes .venv first)"
+	@echo "make test    the fast test suite"
+	@echo "make slow    the tests left out of it"
+	@echo "make lint    ruff, mypy and the import order of the rooms"
+	@echo "make bench   time per patient and time point next to other programs"
+	@echo "make docs    regenerate docs/cli.md, the picture and docs/validation.md"
+	@echo "make clean   remove .venv and everything made"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "kinetamine needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
+	@touch $@
+
+.venv/test.stamp: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/run.stamp
+
+env: .venv/test.stamp
+
+demo: .venv/run.stamp
+	@mkdir -p demo
+	$(BIN)/kinetamine simulate examples/depression_series.toml --report demo/depression_series.html
+	@echo "report: demo/depression_series.html"
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+slow: .venv/test.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# libroadrunner is optional: without it its row says so.
+bench: .venv/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'libroadrunner>=2.5' \
+	  || echo "libroadrunner could not be installed; its row will be empty" >&2
+	$(BIN)/python benchmarks/bench.py
+
+docs: .venv/test.stamp
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_picture.py
+	$(BIN)/kinetamine validate pk --out docs/validation.md
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

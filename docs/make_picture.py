@@ -1,0 +1,17 @@
+"""Draws the picture of the README from a real run of examples/depression_series.toml (``make docs``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kinetamine import scenario
+from kinetamine.report import figures
+
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "docs" / "img" / "depression_series.svg"
+
+if __name__ == "__main__":
+    result = scenario.read(scenario.read_file(ROOT / "examples" / "depression_series.toml")).run()
+    TARGET.parent.mkdir(exist_ok=True)
+    figures.save(figures.curves(result), TARGET)
+    print(f"wrote {TARGET}")

@@ -1,0 +1,214 @@
+"""``kinetamine models``, what the library holds; ``kinetamine check-model``, whether a file is sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kinetamine.cli.output import emit, grid, render
+from kinetamine.errors import FaultyFile, UnknownName
+
+if TYPE_CHECKING:
+    from kinetamine.models.spec import ModelSpec
+
+__all__ = ["register"]
+
+_MODELS_EPILOG = """Examples:
+
+kinetamine models
+
+kinetamine models otto_2021_s_ketamine
+
+kinetamine models --format json
+"""
+_CHECK_EPILOG = """Example:
+
+kinetamine check-model examples/my_model.toml
+"""
+_FORMATS = ("table", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("models", epilog=_MODELS_EPILOG)(_models)
+    app.command("check-model", epilog=_CHECK_EPILOG, no_args_is_help=True)(_check_model)
+
+
+def _models(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[ID|FILE.toml]", help="One model, with all its numbers.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="table|json", help="How to show it.")] = "table",
+) -> None:
+    """List the models, or show one: parameters with unit, place in the paper and how they were read."""
+    if format_ not in _FORMATS:
+        raise UnknownName("--format", format_, _FORMATS, "a format")
+    if model is None:
+        emit(_list(format_))
+    else:
+        from kinetamine.models import library
+
+        spec = library.load(model)
+        emit(_one_json(spec) if format_ == "json" else _one(spec))
+
+
+def _list(kind: str) -> str:
+    from kinetamine.models import library
+
+    entries = library.available()
+    if kind == "json":
+        import json
+
+        rows = [
+            {
+                "id": e.id,
+                "status": e.status,
+                "drug": e.drug,
+                "routes": list(e.routes),
+                "title": e.title,
+                "missing": list(e.missing),
+            }
+            for e in entries
+        ]
+        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+
+    runs = [e for e in entries if e.status != "incomplete"]
+    table = grid("model", "drug", "routes", "status", right=False)
+    for e in runs:
+        table.add_row(_name(e), e.drug, ", ".join(e.routes), e.status)
+    parts: list[Any] = [f"{len(runs)} models", table]
+    lacking = [e for e in entries if e.status == "incomplete"]
+    if lacking:
+        other = grid("model", "what is missing", right=False)
+        other.columns[0].ratio, other.columns[1].ratio, other.expand = 1, 1, True
+        for e in lacking:
+            other.add_row(_name(e), "\n".join(f"- {m}" for m in e.missing))
+        parts += [f"{len(lacking)} models that cannot run: numbers are missing", other]
+    parts.append("One of them: kinetamine models ID")
+    return render(*parts)
+
+
+def _name(entry: Any) -> Any:
+    """The id, and under it what it is."""
+    from rich.text import Text
+
+    return Text.assemble((entry.id, "bold"), "\n", (entry.title, "dim"))
+
+
+def _one_json(spec: ModelSpec) -> str:
+    import json
+
+    plain = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return json.dumps({**plain, "digest": spec.digest}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _one(spec: ModelSpec) -> str:
+    head = [
+        f"{spec.id}: {spec.title}",
+        f"drug: {spec.drug}   sampling: {spec.sampling}   status: {spec.status}   digest: {spec.digest}",
+        f"source: {_source(spec, spec.source)}",
+    ]
+    if spec.missing:
+        head.append("cannot run, missing: " + "; ".join(spec.missing))
+    head += [f"applies to: {line}" for line in [_applies(spec)] if line]
+    parts: list[Any] = [*head, ""]
+
+    if spec.entries:
+        parts += ["routes: " + ", ".join(spec.entries), ""]
+    if spec.outputs:
+        outputs = grid("output", "analyte", "site", "unit", right=False)
+        for name, o in spec.outputs.items():
+            outputs.add_row(name, o.analyte or name, o.site, o.unit)
+        parts.append(outputs)
+    if spec.covariates:
+        covariates = grid("covariate", "unit", "typical", "limits", right=False)
+        for name, c in spec.covariates.items():
+            limits = ", ".join(f"{v:g}" for v in c.values) if c.values else _span(c.range)
+            covariates.add_row(name, c.unit, f"{c.reference:g}", limits)
+        parts.append(covariates)
+    if spec.parameters:
+        numbers = grid("parameter", "value", "unit", "error", "place", "seen", right=False)
+        numbers.columns[1].justify = "right"
+        for name, p in spec.parameters.items():
+            place = p.place if p.source is None else f"{p.place} ({p.source})"
+            numbers.add_row(name, f"{p.value:.10g}", p.unit, _error(p), place, p.seen)
+        parts.append(numbers)
+    if spec.variability:
+        effects = grid("random effect", "of each", "SD", "place", "seen", right=False)
+        for block in spec.variability.values():
+            deviations = ", ".join(f"{v**0.5:.3g}" for v in block.matrix().diagonal())
+            effects.add_row(", ".join(block.etas), block.level, deviations, block.place, block.seen)
+        parts.append(effects)
+    elif spec.status != "incomplete":
+        parts += ["variability: none published, none invented", ""]
+    if spec.residual:
+        errors = "; ".join(f"{name}: {r.kind}, SD {r.sd:g}" for name, r in spec.residual.items())
+        parts += [f"residual error: {errors}", ""]
+    parts += [f"- {note}" for note in spec.notes]
+    keys = dict.fromkeys(
+        key
+        for group in (spec.parameters, spec.variability, spec.residual)
+        for key in (item.source for item in group.values())
+        if key
+    )
+    parts += [f"[{key}] {_source(spec, key)}" for key in keys if key != spec.source]
+    return render(*parts)
+
+
+def _source(spec: ModelSpec, key: str) -> str:
+    from kinetamine.models import library
+    from kinetamine.results import references
+
+    source = spec.sources.get(key) or library.sources().get(key)
+    if source is None:
+        return key
+    return references.text({"key": key, **source.model_dump(exclude_none=True)})
+
+
+def _applies(spec: ModelSpec) -> str:
+    a = spec.applies
+    facts = [
+        a.health or "",
+        f"age {_span(a.age_years)} y" if a.age_years else "",
+        f"weight {_span(a.weight_kg)} kg" if a.weight_kg else "",
+        f"single doses {_span(a.dose_mg)} mg" if a.dose_mg else "",
+        "routes " + ", ".join(a.routes) if a.routes else "",
+        f"first {a.duration_h:g} h" if a.duration_h else "",
+    ]
+    return "; ".join(fact for fact in facts if fact)
+
+
+def _span(pair: tuple[float, float] | None) -> str:
+    return f"{pair[0]:g}-{pair[1]:g}" if pair else ""
+
+
+def _error(parameter: Any) -> str:
+    if parameter.fixed:
+        return "fixed"
+    if parameter.rse_percent is not None:
+        return f"RSE {parameter.rse_percent:g} %"
+    return f"SE {parameter.se:g}" if parameter.se is not None else ""
+
+
+def _check_model(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE.toml", help="A model file; or the id of a shipped one.")
+    ],
+) -> None:
+    """Check a model file: words, units of every formula, mass balance, sources. All faults at once."""
+    from kinetamine.models import library
+
+    try:
+        spec = library.load(file)
+    except FaultyFile as error:
+        if len(error.faults) > 1:
+            emit("".join(f"{number}. {fault}\n" for number, fault in enumerate(error.faults, start=1)))
+        raise
+    for warning in spec.warnings:
+        emit(f"remark: {warning}\n")
+    states, outputs = ", ".join(spec.states), ", ".join(f"{n} ({o.unit})" for n, o in spec.outputs.items())
+    word = "incomplete, listed only" if spec.status == "incomplete" else "sound"
+    emit(f"{file}: {word}; id {spec.id}, digest {spec.digest}\n")
+    if states:
+        emit(f"states: {states}\nroutes: {', '.join(spec.routes)}\noutputs: {outputs}\n")

@@ -1,0 +1,176 @@
+"""Where words and data go: data to standard output, messages to standard error, files whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kinetamine.errors import InputError
+
+__all__ = [
+    "DISCLAIMER",
+    "PipeClosed",
+    "Progress",
+    "check_writable",
+    "emit",
+    "grid",
+    "render",
+    "say",
+    "write_whole",
+]
+
+DISCLAIMER = "For research and teaching only: not for treating a person, not for dosing oneself."
+
+#: the command line being run, for reports to repeat
+command = "kinetamine"
+
+
+class PipeClosed(Exception):
+    """Nobody reads standard output any more."""
+
+
+def say(line: str) -> None:
+    """One message on standard error; never fails."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def emit(data: str | bytes) -> None:
+    """Data on standard output.
+
+    Raises
+    ------
+    PipeClosed
+        If the reader has gone.
+    """
+    try:
+        if isinstance(data, bytes):
+            sys.stdout.buffer.write(data)
+        else:
+            sys.stdout.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def render(*parts: Any, plain: bool = False) -> str:
+    """Rich tables and lines as text; coloured, and as wide as it, only when standard output is a terminal."""
+    import io
+
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty() and not plain
+    buffer = io.StringIO()
+    console = Console(file=buffer, force_terminal=terminal, width=None if terminal else 110, highlight=False)
+    for part in parts:
+        console.print(part, markup=False, soft_wrap=isinstance(part, str) and not terminal)
+    return buffer.getvalue()
+
+
+def grid(*columns: str, right: bool = True) -> Any:
+    """An empty table: the first column is text, the others are numbers unless told otherwise."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:] if right else ():
+        column.justify = "right"
+    return table
+
+
+def check_writable(path: str | Path, option: str) -> Path:
+    """Refuse a path that cannot be written before any work is done.
+
+    Raises
+    ------
+    InputError
+        If its folder is missing or closed, or it is a folder itself.
+    """
+    path = Path(path)
+    folder = path.parent
+    if path.exists() and not path.is_dir() and os.access(path, os.W_OK):
+        return path
+    if path.is_dir():
+        raise InputError(
+            option, repr(str(path)), "the name of a file, not of a folder", str(path / "result.csv")
+        )
+    if not folder.is_dir():
+        raise InputError(option, repr(str(path)), "a file in a folder that exists", f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK):
+        raise InputError(option, repr(str(path)), "a folder that may be written to")
+    return path
+
+
+def write_whole(path: str | Path, text: str, option: str = "--out") -> None:
+    """Write a text file so that it is either complete or as it was before.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(folder + "/a.txt", "all of it")
+    ...     Path(folder, "a.txt").read_text()
+    'all of it'
+    """
+    from kinetamine.results import export
+
+    def fill(place: str) -> None:
+        Path(place).write_text(text, encoding="utf-8")
+
+    export.write_whole(check_writable(path, option), fill)
+
+
+class Progress:
+    """A bar on standard error (a terminal) once work has lasted a second; a sentence when asked to notify."""
+
+    def __init__(self, quiet: bool = False, what: str = "patients") -> None:
+        self._quiet = quiet
+        self._what = what
+        self._start = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def notify(self, text: str) -> None:
+        """Say what is being waited for."""
+        if not self._quiet:
+            say(text)
+
+    def progress(self, done: int, total: int) -> None:
+        """Move the bar; called with how many are done and how many there are."""
+        if self._bar is None:
+            if self._quiet or not sys.stderr.isatty() or time.monotonic() - self._start < 1 or done >= total:
+                return
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                self._what,
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
