@@ -331,3 +331,26 @@ def test_a_regimen_and_its_table_agree():
     grid = kt.simulate(SPEC, regimen, times=times)["CP"][0]
     table = kt.EventTable.read(regimen.to_events(times=times))
     assert kt.simulate(SPEC, table)["CP"] == pytest.approx(grid, rel=1e-9, abs=1e-9)
+
+
+def test_residual_error_and_variability_of_a_table():
+    text = MODEL.replace(
+        "[individual]", '[variability]\nCL = { etas = ["CL"], variance = [0.09] }\n[individual]'
+    )
+    text = (
+        text.replace("^0.75", "^0.75 * exp(eta.CL)")
+        + '[residual]\nCP = { kind = "proportional", sd = 0.2 }\n'
+    )
+    spec = load_text(text, "nm2.toml")
+    n = 400
+    columns = {
+        "ID": np.repeat(np.arange(n), 3), "TIME": [0, 0, 10] * n, "AMT": [100, 0, 0] * n,
+        "EVID": [1, 0, 0] * n, "CMT": [2] * 3 * n,
+    }  # fmt: skip
+    table = kt.EventTable.read(columns)
+    plain = kt.simulate(spec, table, kt.Population(n, seed=1))["CP"].reshape(n, 2)
+    assert np.allclose(plain[:, 0], 5000)
+    assert np.std(np.log(-np.log(plain[:, 1] / 5000))) == pytest.approx(0.3, rel=0.15)
+    noisy = kt.simulate(spec, table, kt.Population(n, seed=1, residual=True))["CP"].reshape(n, 2)
+    assert np.std(noisy / plain - 1) == pytest.approx(0.2, rel=0.1)
+    assert abs(np.corrcoef((noisy / plain).T)[0, 1]) < 0.15

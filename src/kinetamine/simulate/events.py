@@ -337,7 +337,20 @@ class EventRun:
         failed = self.status[table.subject[self.sampled]] != 0
         for values in found.values():
             values[failed] = np.nan
-        return {name: found[name] for name in self.outputs}
+        return {name: self._with_residual(name, found[name]) for name in self.outputs}
+
+    def _with_residual(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Residual error, when it is switched on: one draw per subject and observation record."""
+        if not self.population.residual or name not in self.model.spec.residual:
+            return values
+        from kinetamine.population import add_residual
+
+        whose = self.table.subject[self.sampled]
+        turn = np.arange(len(whose)) - np.searchsorted(whose, whose)
+        noise = self.population.residual_noise(
+            self.model.spec, name, int(turn.max(initial=-1)) + 1, 0, self.table.n_subjects
+        )
+        return add_residual(self.model.spec, name, values, noise[whose, turn])
 
     def _first_dose(self) -> np.ndarray:
         first = self.table.time_h[self.bounds[:-1]].astype(float)
