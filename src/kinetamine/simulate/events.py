@@ -55,6 +55,7 @@ class EventRun:
         self.row_of_sample = np.full(len(table.subject), -1)
         self.row_of_sample[self.sampled] = np.arange(len(self.sampled))
         self.status = np.zeros(table.n_subjects, np.int64)
+        self.failed_at = np.full(table.n_subjects, np.nan)
         self._targets()
         steady = bool((table.ss[self.dosed] > 0).any())
         self.solver = solver.choose(self.model, self.outputs, self._inputs(), steady, self.notify)
@@ -283,11 +284,9 @@ class EventRun:
         records = self.records(first, last, version_of_row, first_version)
         doses = self.doses(first, last, env, version_of_row)
         steps = timeline.build(records, doses)
-        n = last - first
-        status = np.zeros(n, np.int64)
         self.solver.run(
             steps=steps,
-            plan_of=np.arange(n),
+            plan_of=np.arange(last - first),
             env=env,
             shape=(int(first_version[-1]),),
             column_of=first_version[:-1].astype(np.int64),
@@ -297,9 +296,9 @@ class EventRun:
             every=np.repeat(doses.interval_h, np.diff(doses.first_part)),
             out=observed,
             out_stride=(0, 1, 0),
-            status=status,
+            status=self.status[first:last],
+            failed_at=self.failed_at[first:last],
         )
-        self.status[first:last] = status
         return env, version_of_row
 
     def run(self, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:

@@ -45,7 +45,7 @@ def grade(
     >>> grade(spec, {"age": np.array([70.0])}, ["iv"], np.array([0.0]), np.array([1.0]))[0]
     'extrapolated'
     """
-    outside: list[str] = []
+    outside: list[str] = list(spec.doubts)
     inside: list[str] = []
     applies = spec.applies
     for key, name, unit, limits in (

@@ -109,6 +109,7 @@ class GridRun:
         self.solver = solver.choose(plan.model, plan.outputs, plan.states_with_input(), steady, notify)
         self.shared: timeline.Plan | None = None
         self.status = np.zeros(self.n, np.int64)
+        self.failed_at = np.full(self.n, np.nan)
         self.people: dict[str, np.ndarray] = {}
 
     # ---- one piece
@@ -189,7 +190,7 @@ class GridRun:
                 self.shared = steps
         times = len(self.plan.times)
         shape = (chunk.versions, n)
-        status = np.zeros(n, np.int64)
+        piece = slice(chunk.start, chunk.start + n)
         self.solver.run(
             steps=steps,
             plan_of=np.zeros(n, np.int64) if len(steps.start) == 2 else np.arange(n),
@@ -202,9 +203,9 @@ class GridRun:
             every=np.repeat(chunk.doses.interval_h, np.diff(chunk.doses.first_part)),
             out=out,
             out_stride=(times, 1, offset * times),
-            status=status,
+            status=self.status[piece],
+            failed_at=self.failed_at[piece],
         )
-        self.status[chunk.start : chunk.start + n] = status
 
     def outputs(self, chunk: Chunk, observed: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs in their units from what the engine observed, arrays (patient, time); adds residual error."""
@@ -301,9 +302,11 @@ class GridRun:
             cube = observed.reshape(-1, self.n, times)
             names = [o for o in self.plan.outputs if o in self.plan.model.sums]
             found = {name: cube[k] for k, name in enumerate(names)}
-        for name in found:
-            if self.status.any():
-                found[name][self.status != 0] = np.nan
+        if self.status.any():
+            for values in found.values():
+                bad = ~np.isfinite(values).all(axis=1) & np.isnan(self.failed_at)
+                self.failed_at[bad] = self.plan.times[np.argmin(np.isfinite(values[bad]), axis=1)]
+                values[self.status != 0] = np.nan
         return found
 
     def streamed(

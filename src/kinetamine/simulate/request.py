@@ -432,9 +432,9 @@ def _failures(run: Any, on_failure: str) -> None:
     failed = np.flatnonzero(run.status)
     if len(failed) and on_failure == "raise":
         first = int(failed[0])
-        when = getattr(run, "failed_at", {}).get(first)
+        when = run.failed_at[first]
         raise SimulationFailed(
-            f"patient {first}{f' at {when:g} h' if when is not None else ''}: "
+            f"patient {first}{f' at {when:g} h' if np.isfinite(when) else ''}: "
             f"{describe_status(int(run.status[first]))} ({len(failed)} of {len(run.status)} patients failed); "
             'look at the patient\'s values, or keep the others with on_failure="keep"'
         )

@@ -37,6 +37,7 @@ class Solver(Protocol):
         out: np.ndarray,
         out_stride: tuple[int, int, int],
         status: np.ndarray,
+        failed_at: np.ndarray,
     ) -> None:
         """Simulate patients 0…len(status).
 
@@ -49,6 +50,9 @@ class Solver(Protocol):
             Dosing interval of each part, for steady states.
         out : array (observed, …)
             Written at ``patient * out_stride[0] + sample * out_stride[1] + out_stride[2]``.
+        status, failed_at : array (patient,)
+            Left 0 and NaN, or set to a code of `results.STATUS` and the time since the first dose, h (linear
+            models: NaN).
         """
         ...
 
@@ -76,7 +80,7 @@ class _Linear:
 
     def run(
         self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, every,
-        out, out_stride, status,
+        out, out_stride, status, failed_at,
     ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
         n = len(status)
         coefficients = self.model.coefficients(env, shape).reshape(len(self.model.places), -1)

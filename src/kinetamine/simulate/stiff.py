@@ -41,11 +41,10 @@ class NonLinear:
         self.module = nonlinear.kernel(
             self.written.equations(structure.inputs, structure.outputs, steady), notify
         )
-        self.failed_at: dict[int, float] = {}
 
     def run(
         self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, every,
-        out, out_stride, status,
+        out, out_stride, status, failed_at,
     ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
         from kinetamine.simulate.solver import more
 
@@ -53,7 +52,6 @@ class NonLinear:
         rows: list[Any] = [np.broadcast_to(env[name], shape).reshape(-1) for name in self.written.names]
         parameters = np.array(rows, float).reshape(len(rows), int(np.prod(shape)))
         weights = self.model.weights(env, self.outputs, shape)
-        failed_at = np.full(n, np.nan)
         self.module.run(
             0, n, n, plan_of, steps.start, steps.origin, steps.h, steps.version, steps.code, steps.arg,
             parameters, weights.reshape(len(weights), -1), column_of, column_stride,
