@@ -64,6 +64,9 @@ def curve(doses, times, who=None, spec=None, name="C", **options):
     return kt.simulate(spec or model(), doses, who, times=times, **options)[name]
 
 
+#: a lag that differs between patients, so that each has times of his own
+LAGS = (('lag = "lag" }]\npatch', 'lag = "lag * V_i / V" }]\npatch'),)
+
 T = np.unique(np.concatenate([np.linspace(0, 30, 61), [0.01, 0.123456, 7.77]]))
 K = 30 / 50
 
@@ -178,10 +181,12 @@ class TestLaws:
 
     @settings(deadline=None, max_examples=10)
     @given(st.integers(1, 60), st.integers(0, 2**30))
-    def test_a_patient_is_the_same_in_any_company(self, n, seed):
+    @pytest.mark.parametrize("lags", ["alike", "different"])
+    def test_a_patient_is_the_same_in_any_company(self, lags, n, seed):
+        spec = model(LAGS) if lags == "different" else model()
         doses = ["50 mg iv over 1 h every 12 h x 3", "20 mg oral at 5 h"]
-        many = curve(doses, T, kt.Population(70, seed=seed))
-        few = curve(doses, T, kt.Population(n, seed=seed))
+        many = curve(doses, T, kt.Population(70, seed=seed), spec)
+        few = curve(doses, T, kt.Population(n, seed=seed), spec)
         assert np.array_equal(many[:n], few)
 
     def test_threads_do_not_matter(self):
@@ -194,7 +199,7 @@ class TestLaws:
         assert curve("50 mg oral", T[::7]) == pytest.approx(fine[:, ::7], rel=1e-11, abs=1e-14)
 
     def test_different_lags_per_patient(self):
-        spec = model((('lag = "lag" }]\npatch', 'lag = "lag * V_i / V" }]\npatch'),))
+        spec = model(LAGS)
         who = kt.Population(37, seed=5)
         many = curve("100 mg oral every 6 h x 3", T, who, spec)
         v = 50 * np.exp(who.etas(spec, 0, 37)["eta.V"])

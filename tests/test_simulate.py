@@ -209,3 +209,29 @@ def test_same_request_same_bytes():
     assert one.to_json() == two.to_json()
     assert one.birth["seed"] == 9
     assert "Otto" in one.cite()
+
+
+def test_times_that_differ_only_in_later_pieces_are_kept_apart():
+    # a covariate that is the same for the first thousands and another for the last
+    text = """
+    format = 1
+    drug = "S-ketamine"
+    [covariates]
+    hours = { unit = "h", reference = 1 }
+    [parameters]
+    k = { value = 0.3, unit = "1/h" }
+    V = { value = 10, unit = "L" }
+    [compartments]
+    central = {}
+    [flows]
+    out = { from = "central", rate = "k * central" }
+    [entries]
+    iv = [{ to = "central", duration = "hours" }]
+    [outputs]
+    C = { value = "central / V", unit = "mg/L", site = "plasma" }
+    """
+    spec = load_text(text, "late.toml")
+    hours = np.where(np.arange(20_000) < 16_500, 1.0, 3.0)
+    found = kt.simulate(spec, "10 mg iv", kt.Population(20_000, seed=1, hours=hours), times=[4.0])["C"][:, 0]
+    wanted = 10 / hours / 0.3 / 10 * (1 - np.exp(-0.3 * hours)) * np.exp(-0.3 * (4 - hours))
+    assert found == pytest.approx(wanted, rel=1e-9)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["Doses", "Plan", "Records", "build", "common_lengths", "steady_phase"]
+__all__ = ["Doses", "Plan", "Records", "build", "common_lengths", "plan_lengths", "steady_phase"]
 
 # what a step does when its time has come
 NOTHING, SAMPLE, BOLUS, START, STOP, RESET, STEADY, STEADY_ADD, VERSION = range(9)
@@ -386,21 +386,32 @@ def build(records: Records, doses: Doses, lengths: np.ndarray | None = None) -> 
     if lengths is None:
         lengths = common_lengths(records)
 
-    def steps(known: np.ndarray) -> tuple[np.ndarray, ...]:
-        return _build(  # type: ignore[no-any-return]
-            records.start.astype(np.int64), records.time_h.astype(float), records.kind.astype(np.int64),
-            records.arg.astype(np.int64), doses.first_part.astype(np.int64), doses.additional.astype(np.int64),
-            doses.interval_h.astype(float), doses.steady_state.astype(np.int64), doses.state.astype(np.int64),
-            np.ascontiguousarray(doses.value), np.ascontiguousarray(doses.duration_h),
-            np.ascontiguousarray(doses.lag_h), plans, per_plan, known,
-        )  # fmt: skip
-
-    built = steps(lengths)
-    if plans == 1 and not per_plan:
-        # infusion ends and additional doses add lengths of their own
-        h = built[2]
-        again = Records(np.array([0, len(h) + 1]), np.concatenate([[0.0], np.cumsum(h)]), h, h)
-        lengths = common_lengths(again)
-        built = steps(lengths)
-    start, length, h, version, code, arg, origin = built
+    start, length, h, version, code, arg, origin = _build(
+        records.start.astype(np.int64), records.time_h.astype(float), records.kind.astype(np.int64),
+        records.arg.astype(np.int64), doses.first_part.astype(np.int64), doses.additional.astype(np.int64),
+        doses.interval_h.astype(float), doses.steady_state.astype(np.int64), doses.state.astype(np.int64),
+        np.ascontiguousarray(doses.value), np.ascontiguousarray(doses.duration_h),
+        np.ascontiguousarray(doses.lag_h), plans, per_plan, lengths,
+    )  # fmt: skip
     return Plan(start, length, h, version, code, arg, lengths, origin)
+
+
+def plan_lengths(records: Records, doses: Doses) -> np.ndarray:
+    """Common interval lengths of the first patient's plan: also those that ends of infusions make.
+
+    Examples
+    --------
+    >>> records = Records(np.array([0, 4]), np.array([0.0, 1, 2, 3]), np.array([1, 0, 0, 0]), np.array([0, 0, 1, 2]))
+    >>> one = np.ones((1, 1))
+    >>> doses = Doses(np.array([0, 1]), np.array([0]), np.array([0.0]), np.array([0]), np.array([0]),
+    ...               one, one / 2, 0 * one, 0 * one)
+    >>> plan_lengths(records, doses).tolist()   # the infusion ends at half an hour
+    [0.5, 1.0]
+    """
+    one = Doses(
+        doses.first_part, doses.additional, doses.interval_h, doses.steady_state, doses.state,
+        doses.value[:, :1], doses.duration_h[:, :1], doses.lag_h[:, :1], doses.phase_h[:, :1],
+    )  # fmt: skip
+    h = build(records, one).h
+    steps = Records(np.array([0, len(h) + 1]), np.concatenate([[0.0], np.cumsum(h)]), h, h)
+    return common_lengths(steps)

@@ -104,10 +104,10 @@ class GridRun:
         self.threads = threads or os.cpu_count() or 1
         self.n = plan.population.n
         self.records = plan.records()
-        self.lengths = timeline.common_lengths(self.records)
+        self.lengths: np.ndarray | None = None  # from the first patient: the same for any number of patients
         steady = any(d.steady_state for d in plan.doses)
         self.solver = solver.choose(plan.model, plan.outputs, plan.states_with_input(), steady, notify)
-        self.shared: timeline.Plan | None = None
+        self.shared: tuple[np.ndarray, timeline.Plan] | None = None
         self.status = np.zeros(self.n, np.int64)
         self.failed_at = np.full(self.n, np.nan)
         self.people: dict[str, np.ndarray] = {}
@@ -182,12 +182,15 @@ class GridRun:
     def compute(self, chunk: Chunk, out: np.ndarray, offset: int) -> None:
         """Simulate a piece; `out` (observed, patients × times) gets it from column `offset` × times on."""
         n = chunk.doses.value.shape[1]
-        if self.shared is not None and _no_time_varies(chunk.doses):
-            steps = self.shared
+        if self.lengths is None:
+            self.lengths = timeline.plan_lengths(self.records, chunk.doses)
+        turns = _turns(chunk.doses)
+        if self.shared is not None and turns is not None and np.array_equal(turns, self.shared[0]):
+            steps = self.shared[1]
         else:
             steps = timeline.build(self.records, chunk.doses, self.lengths)
-            if len(steps.start) == 2:
-                self.shared = steps
+            if turns is not None:
+                self.shared = (turns, steps)
         times = len(self.plan.times)
         shape = (chunk.versions, n)
         piece = slice(chunk.start, chunk.start + n)
@@ -361,13 +364,7 @@ class GridRun:
         return out, measures
 
 
-def _no_time_varies(doses: timeline.Doses) -> bool:
-    """Whether no lag, duration or missing dose depends on the patient (and so the shared plan holds)."""
-    return bool(
-        not len(doses.value)
-        or (
-            (doses.duration_h == doses.duration_h[:, :1]).all()
-            and (doses.lag_h == doses.lag_h[:, :1]).all()
-            and ((doses.value == 0) == (doses.value[:, :1] == 0)).all()
-        )
-    )
+def _turns(doses: timeline.Doses) -> np.ndarray | None:
+    """What the times of a plan depend on, if it is the same for all these patients, else None."""
+    rows = np.stack([doses.duration_h, doses.lag_h, doses.value == 0])
+    return rows[:, :, 0] if (rows == rows[:, :, :1]).all() else None

@@ -24,7 +24,7 @@ def share_of_drug(spec: ModelSpec, drug: str | None) -> float:
     Raises
     ------
     NoData
-        If the model is of the racemate and the dose is one enantiomer.
+        If the model is of the racemate and the dose is one enantiomer, or an effect needs both.
 
     Examples
     --------
@@ -34,6 +34,13 @@ def share_of_drug(spec: ModelSpec, drug: str | None) -> float:
     """
     if drug is None or drug == spec.drug:
         return 1.0
+    if drug == "racemate" and spec.pure:
+        raise NoData(
+            f"model {spec.id} with effects",
+            "a dose of the racemate",
+            f"a dose of {spec.drug}: the effect needs the other enantiomer's concentration too",
+            "a model of each enantiomer, side by side",
+        )
     if drug == "racemate":
         return 0.5
     if spec.drug == "racemate":

@@ -178,8 +178,10 @@ def simulate(
         for name in plan.outputs:
             record = spec.outputs[name]
             key = name if sum(name in p.outputs for p in plans) == 1 else f"{spec.id}: {name}"
+            lowered = spec.caveats.get(name, ())
             found_outputs[key] = Output(
-                key, record.analyte or name, record.site, record.unit, verdict, reasons,
+                key, record.analyte or name, record.site, record.unit,
+                "extrapolated" if lowered else verdict, (*lowered, *reasons),
                 None if stream else curves[name],
                 {x: bands[name][k] for k, x in enumerate(q)} if stream else {},
             )  # fmt: skip
