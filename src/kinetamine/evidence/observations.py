@@ -10,19 +10,19 @@ what the row says, dose phrases can be read, sources are known). All faults of a
 
 from __future__ import annotations
 
-import csv
 import functools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from kinetamine import units
-from kinetamine.errors import Fault, FaultyFile, InputError, nearest
+from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.evidence.rows import Record, form_faults, read_rows, read_text, unknown
 
 __all__ = ["ANALYTES", "METRICS", "Arm", "Observations", "Point", "Value", "load", "molar_mass"]
 
@@ -56,20 +56,7 @@ Seen = Literal["text", "abstract", "recalled", "derived"]
 DataKind = Literal["observed", "model_based", "secondary"]
 
 
-class _Row(BaseModel):
-    """A row of a file: unknown columns are faults, empty cells are absent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            return {k: v for k, v in data.items() if v not in ("", None)}
-        return data
-
-
-class Arm(_Row):
+class Arm(Record):
     """One group of people, what they were given and where their blood was taken.
 
     `built_into` names the models estimated from these very people: agreement with them is a fit, not a
@@ -114,7 +101,7 @@ class Arm(_Row):
         return None if self.weight_kg is None else sum(self.weight_kg) / 2
 
 
-class _Fact(_Row):
+class _Fact(Record):
     """What a value and a point of a curve have in common."""
 
     arm: str
@@ -277,8 +264,8 @@ def load(folder: str | Path | None = None) -> Observations:
     )
     faults: list[Fault] = []
     arms = _read_arms(root, faults)
-    values = _read_rows(root, "pk_values.csv", Value, faults)
-    points = _read_rows(root, "pk_curves.csv", Point, faults)
+    values = read_rows(root, "pk_values.csv", Value, faults)
+    points = read_rows(root, "pk_curves.csv", Point, faults)
     if faults:
         raise FaultyFile("observations", faults)
     found = Observations(arms, tuple(values), tuple(points))
@@ -288,17 +275,9 @@ def load(folder: str | Path | None = None) -> Observations:
     return found
 
 
-def _text(root: Any, name: str) -> str:
-    path = root.joinpath(name)
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(path), type(error).__name__, "a readable file in UTF-8") from None
-
-
 def _read_arms(root: Any, faults: list[Fault]) -> dict[str, Arm]:
     try:
-        data = tomllib.loads(_text(root, "pk_arms.toml"))
+        data = tomllib.loads(read_text(root, "pk_arms.toml"))
     except tomllib.TOMLDecodeError as error:
         faults.append(Fault("pk_arms.toml", str(error), "TOML"))
         return {}
@@ -309,35 +288,8 @@ def _read_arms(root: Any, faults: list[Fault]) -> dict[str, Arm]:
         try:
             arms[name] = Arm.model_validate(table)
         except ValidationError as error:
-            faults.extend(_faults(f"pk_arms.toml [arm.{name}]", error))
+            faults.extend(form_faults(f"pk_arms.toml [arm.{name}]", error))
     return arms
-
-
-Row = TypeVar("Row", Value, Point)
-
-
-def _read_rows(root: Any, name: str, kind: type[Row], faults: list[Fault]) -> list[Row]:
-    rows = []
-    reader = csv.DictReader(_text(root, name).splitlines())
-    for row in reader:
-        where = f"{name} line {reader.line_num}"
-        if None in row or any(cell is None for cell in row.values()):
-            faults.append(
-                Fault(where, "another number of cells", f"{len(reader.fieldnames or ())} cells, as in line 1")
-            )
-            continue
-        try:
-            rows.append(kind.model_validate(row))
-        except ValidationError as error:
-            faults.extend(_faults(where, error))
-    return rows
-
-
-def _faults(where: str, error: ValidationError) -> Iterable[Fault]:
-    for one in error.errors():
-        column = ".".join(str(part) for part in one["loc"])
-        given = "nothing" if one["type"] == "missing" else repr(one["input"])
-        yield Fault(f"{where}, {column}", given, one["msg"])
 
 
 def _nonsense(found: Observations) -> Iterable[Fault]:
@@ -354,7 +306,7 @@ def _nonsense(found: Observations) -> Iterable[Fault]:
         seen.add(value.id)
         yield from _bad_fact(found, value, where, METRICS[value.metric], sources)
         if value.reference is not None and value.reference not in ANALYTES:
-            yield _unknown(f"{where}, reference", value.reference, ANALYTES)
+            yield unknown(f"{where}, reference", value.reference, ANALYTES)
         if (value.metric == "AUC_ratio") != (value.reference is not None):
             yield Fault(
                 f"{where}, reference", repr(value.reference), "the analyte below the line, for AUC_ratio only"
@@ -420,21 +372,17 @@ def _bad_fact(
     found: Observations, fact: Value | Point, where: str, common: str, sources: Mapping[str, Any]
 ) -> Iterable[Fault]:
     if fact.arm not in found.arms:
-        yield _unknown(f"{where}, arm", fact.arm, found.arms)
+        yield unknown(f"{where}, arm", fact.arm, found.arms)
     elif fact.unusable is None and not found.arms[fact.arm].doses:
         yield Fault(f"{where}, arm", f"{fact.arm}, which has no doses", "doses, or a reason in `unusable`")
     if fact.analyte not in ANALYTES:
-        yield _unknown(f"{where}, analyte", fact.analyte, ANALYTES)
+        yield unknown(f"{where}, analyte", fact.analyte, ANALYTES)
         return
     if fact.source not in sources:
-        yield _unknown(f"{where}, source", fact.source, sources)
+        yield unknown(f"{where}, source", fact.source, sources)
     try:
         _to_common(1.0, fact.unit, common, fact.analyte)
     except InputError as error:
         yield from (Fault(f"{where}, unit", f.given, f.expected, f.try_) for f in error.faults)
     if common == "1" and fact.unit not in ("1", "%"):
         yield Fault(f"{where}, unit", repr(fact.unit), "1 or %")
-
-
-def _unknown(where: str, given: str, known: Iterable[str]) -> Fault:
-    return Fault(where, repr(given), "a known name", " or ".join(nearest(given, known)))

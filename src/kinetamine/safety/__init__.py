@@ -1,0 +1,1 @@
+"""Who should not, what not to combine, how long it shows, what misuse does; one file per subject."""
