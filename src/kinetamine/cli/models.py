@@ -63,6 +63,7 @@ def _list(kind: str) -> str:
         rows = [
             {
                 "id": e.id,
+                "kind": e.kind,
                 "status": e.status,
                 "drug": e.drug,
                 "routes": list(e.routes),
@@ -74,10 +75,13 @@ def _list(kind: str) -> str:
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
 
     runs = [e for e in entries if e.status != "incomplete"]
-    table = grid("model", "drug", "routes", "status", right=False)
-    for e in runs:
-        table.add_row(_name(e), e.drug, ", ".join(e.routes), e.status)
-    parts: list[Any] = [f"{len(runs)} models", table]
+    parts: list[Any] = []
+    for kind_, what, column in (("pk", "models", "routes"), ("effect", "effect models", "")):
+        table = grid("model", "drug", column, "status", right=False)
+        own = [e for e in runs if e.kind == kind_]
+        for e in own:
+            table.add_row(_name(e), e.drug, ", ".join(e.routes), e.status)
+        parts += [f"{len(own)} {what}", table]
     lacking = [e for e in entries if e.status == "incomplete"]
     if lacking:
         other = grid("model", "what is missing", right=False)
@@ -116,7 +120,18 @@ def _one(spec: ModelSpec) -> str:
 
     if spec.entries:
         parts += ["routes: " + ", ".join(spec.entries), ""]
-    if spec.outputs:
+    if spec.drives:
+        drives = grid("reads", "site", "studied", right=False)
+        for d in spec.drives.values():
+            drives.add_row(d.analyte, d.site, f"{_span(d.studied)} {d.unit}" if d.studied else "")
+        parts.append(drives)
+    if spec.outputs and spec.kind == "effect":
+        outputs = grid("output", "scale", "unit", "there from", right=False)
+        for name, o in spec.outputs.items():
+            there = f"{o.threshold.value:g}: {o.threshold.meaning}" if o.threshold else ""
+            outputs.add_row(name, o.scale or "", o.unit, there)
+        parts.append(outputs)
+    elif spec.outputs:
         outputs = grid("output", "analyte", "site", "unit", right=False)
         for name, o in spec.outputs.items():
             outputs.add_row(name, o.analyte or name, o.site, o.unit)

@@ -215,7 +215,7 @@ def _compile(spec_key: _ByDigest) -> Compiled:
         add(parse(flow.rate), rows)
     for name, site in spec.effect_sites.items():
         gap = Binary("-", parse(site.follows), Name(name))
-        add(Binary("*", parse(site.rate), gap), [(states[name], 1.0, None)])
+        add(Binary("*", parse(site.rate or "0"), gap), [(states[name], 1.0, None)])
 
     sums: dict[str, tuple[tuple[int, Expr], ...]] = {}
     formulas: dict[str, Expr] = {}

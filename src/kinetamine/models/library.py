@@ -39,6 +39,7 @@ class Entry:
     """One line of the list of models."""
 
     id: str
+    kind: str
     status: str
     drug: str
     title: str
@@ -51,8 +52,11 @@ def _data() -> Path:
     return Path(str(resources.files("kinetamine"))) / "data"
 
 
+@functools.cache
 def _files() -> dict[str, Path]:
-    return {path.stem: path for path in sorted((_data() / "models").glob("*/*.toml"))}
+    # a course is no system of compartments: kinetamine.course.model reads those files
+    files = sorted((_data() / "models").glob("*/*.toml"))
+    return {path.stem: path for path in files if path.parent.name != "course"}
 
 
 # --- finding -----------------------------------------------------------------------------------------
@@ -92,13 +96,24 @@ def load(model: str | Path | ModelSpec, *, runnable: bool = False) -> ModelSpec:
 def _find(model: str | Path) -> ModelSpec:
     text = str(model)
     if isinstance(model, str) and "\0" not in text and text in (shipped := _files()):
-        return _read(shipped[text])
+        return _shipped(shipped[text])
     looks_like_path = isinstance(model, Path) or text.endswith(".toml") or "/" in text or os.sep in text
     if looks_like_path:
         return _read(Path(text))
     text = text[:100]
     part = [name for name in _files() if len(text) > 2 and text.lower() in name]
     raise UnknownName("model", text, part or _files(), "a model of the library or the path of a .toml file")
+
+
+def _shipped(path: Path) -> ModelSpec:
+    """A file of the library; read again only when it has changed."""
+    state = path.stat()
+    return _kept(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept(path: Path, changed: int, size: int) -> ModelSpec:
+    return _read(path)
 
 
 def _read(path: Path) -> ModelSpec:
@@ -302,7 +317,12 @@ def available() -> list[Entry]:
     >>> [m.drug for m in available() if m.id == "otto_2021_s_ketamine"]
     ['S-ketamine']
     """
-    return [_entry(path) for path in _files().values()]
+    return [_listed(path, path.stat().st_mtime_ns) for path in _files().values()]
+
+
+@functools.lru_cache(maxsize=512)
+def _listed(path: Path, changed: int) -> Entry:
+    return _entry(path)
 
 
 _TABLE = re.compile(r"^\[", re.MULTILINE)
@@ -324,6 +344,7 @@ def _entry(path: Path) -> Entry:
         routes = tuple(data.get("entries", {}))
     return Entry(
         id=data.get("id", path.stem),
+        kind=data.get("kind", "pk"),
         status=data.get("status", "published"),
         drug=data.get("drug", ""),
         title=data.get("title", ""),

@@ -29,6 +29,7 @@ _RECORDS: dict[str, tuple[type[BaseModel], int]] = {
     "parameters": (spec.Parameter, 2),
     "variability": (spec.Variability, 2),
     "compartments": (spec.Compartment, 2),
+    "drives": (spec.Drive, 2),
     "effect_sites": (spec.EffectSite, 2),
     "flows": (spec.Flow, 2),
     "dose_fields": (spec.DoseField, 2),

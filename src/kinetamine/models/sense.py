@@ -101,7 +101,8 @@ def _answers_for_numbers(found: Examination, sources: set[str]) -> None:
     stem = found.file.removesuffix(".toml")
     if spec.id != stem:
         found.fault("id", repr(spec.id), "the name of the file", repr(stem))
-    for key in ("title", "sampling", "status", "kind", "source"):
+    asked = ("title", "status", "kind", "source", *(["sampling"] if spec.kind == "pk" else []))
+    for key in asked:
         if key not in spec.model_fields_set:
             found.fault(key, "nothing", "a value, as this file belongs to the library", f'{key} = "…"')
     keys = [("source", spec.source)] if "source" in spec.model_fields_set else []
@@ -124,6 +125,9 @@ def _sourced_records(spec: ModelSpec) -> Iterator[tuple[str, Any]]:
     for table in ("parameters", "variability", "residual"):
         for name, record in getattr(spec, table).items():
             yield f"{table}.{name}", record
+    for name, output in spec.outputs.items():
+        if output.threshold is not None:
+            yield f"outputs.{name}.threshold", output.threshold
     for i, record in enumerate(spec.checks):
         yield f"checks[{i}]", record
 
@@ -135,6 +139,7 @@ _KINDS = {
     "covariates": "a covariate",
     "individual": "an individual value",
     "compartments": "a compartment",
+    "drives": "a concentration that is read",
     "effect_sites": "an effect site",
     "dose_fields": "a dose field",
 }
@@ -160,7 +165,7 @@ def _formulas(found: Examination) -> None:
     for name, text in spec.individual.items():
         _read(found, f"individual.{name}", text, fixed)
         fixed.add(name)
-    moving = {*fixed, "time", *spec.compartments}
+    moving = {*fixed, "time", *spec.compartments, *spec.drives}
     for name, compartment in spec.compartments.items():
         _read(found, f"compartments.{name}.volume", compartment.volume, fixed)
     for name, site in spec.effect_sites.items():
@@ -180,6 +185,7 @@ def _formulas(found: Examination) -> None:
                 _read(found, f"entries.{route}[{i}].{key}", getattr(part, key), {*fixed, *spec.dose_fields})
     for name, output in spec.outputs.items():
         _read(found, f"outputs.{name}.value", output.value, moving)
+        _read(found, f"outputs.{name}.baseline", output.baseline, fixed)
 
 
 def _read(found: Examination, place: str, text: str | None, allowed: set[str]) -> None:
@@ -234,7 +240,7 @@ def _unused(found: Examination) -> None:
     spec, used = found.spec, set[str]()
     for expr in found.formulas.values():
         used |= expressions.names(expr)
-    for table in ("parameters", "covariates", "individual", "dose_fields"):
+    for table in ("parameters", "covariates", "individual", "drives", "dose_fields"):
         for name in getattr(spec, table):
             if name not in used:
                 found.warnings.append(f"{table}.{name} is not used by any formula")
@@ -328,14 +334,21 @@ def _structure(found: Examination) -> None:
     else:
         if spec.missing:
             found.fault("missing", f"a list with status {spec.status!r}", "no list", 'status = "incomplete"')
+        effect = spec.kind == "effect"
         for table, example in (
-            ("compartments", "central = {}"),
+            ("drives", 'C = { analyte = "S-ketamine", site = "arterial plasma" }')
+            if effect
+            else ("compartments", "central = {}"),
             ("outputs", '"S-ketamine" = { value = "central / V", unit = "ng/mL" }'),
         ):
             if not getattr(spec, table) and not found.broken & {table, f"table {table}"}:
                 found.fault(table, "nothing", f"a table [{table}]", example)
-        if not spec.entries:
+        if not spec.entries and not effect:
             found.warnings.append("no [entries]: doses can only be given by compartment number")
+        _kinds_kept_apart(found)
+        for name, site in spec.effect_sites.items():
+            if site.rate is None and not effect:
+                found.fault(f"effect_sites.{name}.rate", "nothing", "how fast it follows", 'rate = "ke0"')
     for name, flow in spec.flows.items():
         place = f"flows.{name}"
         for key, target in (("from", flow.from_), ("to", flow.to)):
@@ -362,6 +375,42 @@ def _structure(found: Examination) -> None:
     for name in spec.compartments:
         if name not in touched and spec.status != "incomplete":
             found.warnings.append(f"compartments.{name} has no flow and no entry")
+
+
+#: tables and keys of an output that belong to one kind of model
+_OF_KIND = {
+    "pk": (("compartments", "flows", "entries", "dose_fields"), ()),
+    "effect": (("drives",), ("effect", "scale", "range", "direction", "baseline", "threshold")),
+}
+
+
+def _kinds_kept_apart(found: Examination) -> None:
+    spec = found.spec
+    other = "pk" if spec.kind == "effect" else "effect"
+    tables, keys = _OF_KIND[other]
+    for table in tables:
+        if getattr(spec, table):
+            found.fault(table, f"a table in a model of kind {spec.kind!r}", "none", f'kind = "{other}"')
+    for name, block in spec.variability.items():
+        if spec.kind == "effect" and block.level != "subject":
+            found.fault(f"variability.{name}.level", repr(block.level), "subject in an effect model")
+    for name, output in spec.outputs.items():
+        place = f"outputs.{name}"
+        for key in keys:
+            if getattr(output, key) is not None:
+                found.fault(f"{place}.{key}", "a key of effect models", "none", f'kind = "{other}"')
+        if spec.kind == "effect":
+            for key, example in (
+                ("scale", '"score"'),
+                ("direction", '"rises"'),
+                ("threshold", '{ value = 0.5, meaning = "half of the maximal effect" }'),
+            ):
+                if getattr(output, key) is None:
+                    found.fault(
+                        f"{place}.{key}", "nothing", "a value in an effect model", f"{key} = {example}"
+                    )
+            if output.range and output.range[0] >= output.range[1]:
+                found.fault(f"{place}.range", str(list(output.range)), "lowest, then highest")
 
 
 def _measurements(found: Examination) -> None:
@@ -419,6 +468,11 @@ def derive(found: Examination) -> Derived:
         units[name] = MASS
         derived.derived_units[name] = str(MASS)
         _want(found, f"compartments.{name}.volume", units, VOLUME, "a volume")
+    for name, drive in spec.drives.items():
+        units[name] = MASS / VOLUME
+        read = _read_unit(found, f"drives.{name}.unit", drive.unit)
+        if read is not None and read[0] != MASS / VOLUME:
+            found.fault(f"drives.{name}.unit", repr(drive.unit), "a unit of concentration", '"ng/mL"')
     for name in spec.effect_sites:
         measured = _measured(found, f"effect_sites.{name}.follows", units)
         if measured is not None:
@@ -445,6 +499,7 @@ def derive(found: Examination) -> Derived:
             continue
         wanted, factor = declared
         _want(found, f"outputs.{name}.value", units, wanted, f"what {output.unit} measures")
+        _want(found, f"outputs.{name}.baseline", units, wanted, f"what {output.unit} measures")
         derived.output_factor[name] = 1.0 / factor
         derived.derived_units[name] = str(wanted)
         residual = spec.residual.get(name)

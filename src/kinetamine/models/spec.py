@@ -19,6 +19,7 @@ __all__ = [
     "Compartment",
     "Covariate",
     "DoseField",
+    "Drive",
     "EffectSite",
     "Flow",
     "ModelSpec",
@@ -27,6 +28,7 @@ __all__ = [
     "Part",
     "Residual",
     "Source",
+    "Threshold",
     "Variability",
 ]
 
@@ -157,11 +159,32 @@ class Compartment(_Record):
     note: Text | None = Field(default=None, description="a remark")
 
 
+class Drive(_Record):
+    """Effect models: a concentration that is read from a pk model, by analyte and site."""
+
+    analyte: Label = Field(description="`ketamine` is the racemic total", examples=["S-ketamine"])
+    site: Literal["arterial plasma", "venous plasma", "plasma"] = Field(
+        description="where it is measured; plasma: the source does not say", examples=["arterial plasma"]
+    )
+    studied: Range | None = Field(
+        default=None, description="concentrations seen by the authors", examples=[[0, 320]]
+    )
+    unit: UnitText = Field(default="ng/mL", description="unit of `studied`", examples=["ng/mL"])
+    beyond: Literal["extrapolated", "refused"] = Field(
+        default="extrapolated", description="what becomes of concentrations above `studied`"
+    )
+    optional: Text | None = Field(
+        default=None, description="why it may count as zero where the pk model does not have it"
+    )
+
+
 class EffectSite(_Record):
     """A state that runs after a concentration: d site / dt = rate * (follows - site)."""
 
     follows: Formula = Field(description="what it runs after", examples=["central / V1_i"])
-    rate: Formula = Field(description="how fast, 1/time", examples=["ke0"])
+    rate: Formula | None = Field(
+        default=None, description="how fast, 1/time; effect models: none is at once", examples=["ke0"]
+    )
     note: Text | None = Field(default=None, description="a remark")
 
 
@@ -209,14 +232,31 @@ class Part(_Record):
     note: Text | None = Field(default=None, description="a remark")
 
 
+class Threshold(_Sourced):
+    """From where on an effect counts as there."""
+
+    value: Number = Field(description="in the output's unit", examples=[2.5])
+    meaning: Text = Field(description="in words", examples=["half of the scale"])
+
+
 class Output(_Record):
-    """A named quantity that can be asked for."""
+    """A named quantity that can be asked for; the keys after `note` are for effect models."""
 
     value: Formula = Field(description="formula of the states", examples=["central / V1_i"])
     unit: UnitText = Field(description="unit in which it is given", examples=["ng/mL"])
     site: Text = Field(default="not stated", description="where it is measured", examples=["venous plasma"])
     analyte: Label | None = Field(default=None, description="what is measured; default: the output's name")
     note: Text | None = Field(default=None, description="a remark")
+    effect: Label | None = Field(
+        default=None, description="name of the effect; outputs of one file that share it are alternatives"
+    )
+    scale: Literal["continuous", "score", "probability", "relative"] | None = Field(
+        default=None, description="relative: over the half-maximal concentration"
+    )
+    range: Range | None = Field(default=None, description="ends of the scale", examples=[[0, 10]])
+    direction: Literal["rises", "falls"] | None = Field(default=None, description="with the drug")
+    baseline: Formula | None = Field(default=None, description="value without drug", examples=["E0"])
+    threshold: Threshold | None = Field(default=None, description="from where on the effect is there")
 
 
 class Residual(_Sourced):
@@ -275,7 +315,9 @@ class ModelSpec(_Record):
         description="small letters, digits and _; the file's name",
         examples=["otto_2021_s_ketamine"],
     )
-    kind: Literal["pk"] = Field(default="pk", description="what the model is about", examples=["pk"])
+    kind: Literal["pk", "effect"] = Field(
+        default="pk", description="doses to concentrations, or concentrations to effects", examples=["pk"]
+    )
     status: Literal["published", "derived", "incomplete"] = Field(
         default="published", description="incomplete: listed, refuses to run", examples=["published"]
     )
@@ -308,6 +350,9 @@ class ModelSpec(_Record):
     compartments: dict[Identifier, Compartment] = Field(
         default={}, max_length=1000, description="states, amounts in mg"
     )
+    drives: dict[Identifier, Drive] = Field(
+        default={}, max_length=1000, description="effect models: concentrations that are read"
+    )
     effect_sites: dict[Identifier, EffectSite] = Field(
         default={}, description="states that follow a concentration"
     )
@@ -329,9 +374,14 @@ class ModelSpec(_Record):
     _text: str = PrivateAttr("")
     _shipped: bool = PrivateAttr(False)
     _warnings: tuple[str, ...] = PrivateAttr(())
+    _doubts: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _remarks: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _also_cited: tuple[str, ...] = PrivateAttr(())
     _factors: dict[str, float] = PrivateAttr(default_factory=dict)
     _output_factor: dict[str, float] = PrivateAttr(default_factory=dict)
     _derived_units: dict[str, str] = PrivateAttr(default_factory=dict)
+    _caveats: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _pure: bool = PrivateAttr(False)
 
     @property
     def digest(self) -> str:
@@ -359,6 +409,21 @@ class ModelSpec(_Record):
         return self._warnings
 
     @property
+    def doubts(self) -> dict[str, tuple[str, ...]]:
+        """Route → why a model changed in memory is extrapolated by it."""
+        return self._doubts
+
+    @property
+    def remarks(self) -> dict[str, tuple[str, ...]]:
+        """Route → what was changed in memory, where that was observed."""
+        return self._remarks
+
+    @property
+    def also_cited(self) -> tuple[str, ...]:
+        """Keys of the sources behind a change in memory."""
+        return self._also_cited
+
+    @property
     def factors(self) -> dict[str, float]:
         """Parameter name → what its value is multiplied by to be in inside units."""
         return self._factors
@@ -372,6 +437,16 @@ class ModelSpec(_Record):
     def derived_units(self) -> dict[str, str]:
         """Name of an individual value, a state or an output → the inside unit derived for it."""
         return self._derived_units
+
+    @property
+    def caveats(self) -> dict[str, tuple[str, ...]]:
+        """Output name → why it is to be trusted less; filled by `kinetamine.models.link.link`."""
+        return self._caveats
+
+    @property
+    def pure(self) -> bool:
+        """True where an effect counts the other enantiomer as absent: no doses of the racemate."""
+        return self._pure
 
     def inside(self, name: str) -> float:
         """A parameter's value in inside units."""

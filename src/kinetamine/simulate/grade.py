@@ -45,8 +45,9 @@ def grade(
     >>> grade(spec, {"age": np.array([70.0])}, ["iv"], np.array([0.0]), np.array([1.0]))[0]
     'extrapolated'
     """
-    outside: list[str] = list(spec.doubts)
-    inside: list[str] = []
+    used = list(routes)
+    outside = [why for route in used or spec.doubts for why in spec.doubts.get(route, ())]
+    inside = [why for route in used or spec.remarks for why in spec.remarks.get(route, ())]
     applies = spec.applies
     for key, name, unit, limits in (
         ("age", "age", "years", applies.age_years),
@@ -66,7 +67,7 @@ def grade(
         else:
             inside.append(f"{name} within {span}")
     if applies.routes is not None:
-        strange = sorted(set(routes) - set(applies.routes))
+        strange = sorted(set(used) - set(applies.routes))
         if strange:
             outside.append("route not studied: " + ", ".join(strange))
         else:

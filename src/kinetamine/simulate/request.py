@@ -24,7 +24,7 @@ from kinetamine.simulate.events import EventRun
 from kinetamine.simulate.grade import grade
 from kinetamine.simulate.grid import GridRun, Plan
 
-__all__ = ["default_times", "simulate"]
+__all__ = ["default_times", "graded", "planned", "refuse_failures", "simulate", "source_keys"]
 
 MOST_TIMES = 1_000_000
 
@@ -111,6 +111,10 @@ def simulate(
     if not asked:
         raise InputError("model", "none", "at least one model", "'otto_2021_s_ketamine'")
     specs = [library.load(m, runnable=True) for m in asked]
+    for spec in specs:
+        if spec.kind != "pk":
+            cure = f"kinetamine.link(a pk model, {spec.id!r}), or kinetamine.effects"
+            raise InputError("model", f"{spec.id!r}, an effect model", "a pk model", cure)
     if len({s.id for s in specs}) < len(specs):
         raise InputError("model", ", ".join(s.id for s in specs), "each model once", "without the repetition")
     models = [compile_model(s) for s in specs]
@@ -130,18 +134,9 @@ def simulate(
         fields={f for s in specs for f in s.dose_fields},
     )
     grid = _times(times, until, step, regimen, specs)
-    shares = [_doses_for(m, regimen, len(models) == 1) for m in models]
     plans = [
-        Plan(
-            m,
-            _unroll(m, found, people),
-            grid,
-            _outputs(m, outputs, len(models) > 1),
-            people,
-            _occasions(found, occasion_h) if m.spec.occasion_etas and people.variability else np.zeros(0),
-            specs,
-        )
-        for m, found in zip(models, shares, strict=True)
+        planned(m, regimen, grid, _outputs(m, outputs, len(models) > 1), people, specs, occasion_h)
+        for m in models
     ]
     if outputs is not None:
         _all_known(outputs, models)
@@ -170,11 +165,11 @@ def simulate(
             bands, exposure = run.streamed(q, advanced)
         else:
             curves = run.stored(advanced)
-        _failures(run, on_failure)
+        refuse_failures(run, on_failure)
         status = np.where(status == 0, run.status, status)
         if not stream:
             shown = {**run.people, **shown}
-        verdict, reasons = _graded(plan, run.people)
+        verdict, reasons = graded(plan, run.people)
         for name in plan.outputs:
             record = spec.outputs[name]
             key = name if sum(name in p.outputs for p in plans) == 1 else f"{spec.id}: {name}"
@@ -314,6 +309,29 @@ def _times(
 # ---- doses and outputs of each model
 
 
+def planned(
+    model: Compiled,
+    regimen: Regimen,
+    times: np.ndarray,
+    outputs: tuple[str, ...],
+    people: Patient | Population,
+    together: Sequence[ModelSpec],
+    occasion_h: float = 24.0,
+) -> Plan:
+    """One model's share of a request.
+
+    Raises
+    ------
+    NoData
+        If it has no route of a dose, or if no dose is of its drug and it is the only model.
+    """
+    alone = sum(spec.kind == "pk" for spec in together) == 1
+    doses = _doses_for(model, regimen, alone)
+    varies = model.spec.occasion_etas and people.variability
+    starts = _occasions(doses, occasion_h) if varies else np.zeros(0)
+    return Plan(model, _unroll(model, doses, people), times, outputs, people, starts, together)
+
+
 def _doses_for(model: Compiled, regimen: Regimen, alone: bool) -> list[Dose]:
     spec = model.spec
     found = []
@@ -379,7 +397,8 @@ def _all_known(asked: Sequence[str], models: Sequence[Compiled]) -> None:
 # ---- what comes with the numbers
 
 
-def _graded(plan: Plan, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, ...]]:
+def graded(plan: Plan, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, ...]]:
+    """Grade of a model's outputs in a run, with the reasons."""
     starts = [np.array([d.time_h + k * d.every_h for k in range(d.count)]) for d in plan.doses]
     weight = float(np.median(people["weight"])) if "weight" in people else 70.0
     return grade(
@@ -403,7 +422,7 @@ def _birth(
     shared = library.sources()
     citations: dict[str, dict[str, Any]] = {}
     for spec in specs:
-        for key in _source_keys(spec):
+        for key in source_keys(spec):
             record = spec.sources.get(key) or shared.get(key)
             citations[key] = (
                 {"key": key, **record.model_dump(exclude_none=True)}
@@ -423,14 +442,17 @@ def _birth(
     return birth, list(citations.values())
 
 
-def _source_keys(spec: ModelSpec) -> list[str]:
+def source_keys(spec: ModelSpec) -> list[str]:
+    """Keys of the sources behind a model's numbers, its own first."""
     keys = [spec.source]
     for group in (spec.parameters, spec.variability, spec.residual):
         keys += [r.source for r in group.values() if r.source]  # type: ignore[attr-defined]
-    return list(dict.fromkeys(keys))
+    keys += [o.threshold.source for o in spec.outputs.values() if o.threshold and o.threshold.source]
+    return list(dict.fromkeys((*keys, *spec.also_cited)))
 
 
-def _failures(run: Any, on_failure: str) -> None:
+def refuse_failures(run: Any, on_failure: str = "raise") -> None:
+    """Name the first patient who could not be computed."""
     failed = np.flatnonzero(run.status)
     if len(failed) and on_failure == "raise":
         first = int(failed[0])
@@ -477,7 +499,7 @@ def _table(
             progress(done, n)
 
     values = run.run(advanced)
-    _failures(run, on_failure)
+    refuse_failures(run, on_failure)
     spec = model.spec
     shown: dict[str, np.ndarray] = {
         key: run.covariates[key][run.bounds[:-1]]

@@ -1,0 +1,175 @@
+"""Which pk model stands under which effect models, when the user names none."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from kinetamine.dosing import Regimen
+from kinetamine.errors import Fault, FaultyFile, InputError, NoData
+from kinetamine.models import library
+from kinetamine.models.link import side_by_side
+from kinetamine.models.spec import Drug, ModelSpec
+
+__all__ = ["ADULT", "Choice", "age_span", "choices", "pk_models"]
+
+#: years from which a person counts as an adult, and the ages of adults when nobody says any
+ADULT, ADULTS = 18.0, (18.0, 65.0)
+_FILE = "pk_models.toml"
+
+
+class Choice(BaseModel):
+    """One row of the table: models for a route, a drug and an age group, best first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    people: Literal["adults", "children"]
+    route: str
+    drug: Drug
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    reason: str
+
+
+@functools.cache
+def choices() -> tuple[Choice, ...]:
+    """The table, in its order.
+
+    Raises
+    ------
+    FaultyFile
+        With all its faults: keys, types, models that do not exist or do not fit.
+
+    Examples
+    --------
+    >>> next(c.models[0] for c in choices() if c.route == "nasal")
+    'perez_ruixo_2021_esketamine'
+    """
+    text = (resources.files("kinetamine") / "data" / "effects" / _FILE).read_text(encoding="utf-8")
+    try:
+        rows = TypeAdapter(tuple[Choice, ...]).validate_python(tomllib.loads(text)["choice"])
+    except ValidationError as error:
+        raise FaultyFile(
+            _FILE,
+            [
+                Fault(f"choice {'.'.join(map(str, e['loc']))}", repr(e["input"])[:60], e["msg"])
+                for e in error.errors(include_url=False)
+            ],
+        ) from None
+    faults = []
+    known = {e.id: e for e in library.available() if e.kind == "pk" and e.status != "incomplete"}
+    seen = set()
+    for row in rows:
+        where = f"{row.people}, {row.route}, {row.drug}"
+        if (row.people, row.route, row.drug) in seen:
+            faults.append(Fault(where, "a second row", "one row each"))
+        seen.add((row.people, row.route, row.drug))
+        for name in row.models:
+            for one in _parts(name):
+                if one not in known or row.route not in known[one].routes:
+                    faults.append(Fault(where, repr(one), f"a model that runs, with the route {row.route}"))
+    if faults:
+        raise FaultyFile(_FILE, faults)
+    return rows
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip() for part in name.split("+")]
+
+
+def _loaded(name: str) -> ModelSpec:
+    parts = _parts(name)
+    return side_by_side(parts if len(parts) > 1 else name)
+
+
+def age_span(people: Any, model: ModelSpec | None) -> tuple[float, float]:
+    """Lowest and highest age that a request is about; without word of it, those of the model, else adults'.
+
+    Examples
+    --------
+    >>> from kinetamine.population import Patient
+    >>> age_span(Patient(age=6, weight=20), None)
+    (6.0, 6.0)
+    """
+    given = people.given.get("age")
+    span = getattr(people, "age_range", None)
+    table = getattr(people, "table", None)
+    if span is not None:
+        return span
+    if given is None and table is not None and "age" in table:
+        given = table.values("age", "year")
+    if given is not None:
+        low, high = getattr(given, "low", None), getattr(given, "high", None)
+        if low is not None and high is not None:
+            return float(low), float(high)
+        import numpy as np
+
+        return float(np.min(given)), float(np.max(given))
+    studied = model.applies.age_years if model is not None else None
+    return studied or ADULTS
+
+
+def pk_models(
+    model: Any, regimen: Regimen, people: Any, every: bool = False
+) -> tuple[list[ModelSpec], tuple[float, float], str]:
+    """Models to run, best first, the ages asked about, and why these models.
+
+    Parameters
+    ----------
+    model : model, list of two models, text such as ``"a + b"``, or None
+    every : bool
+        All models of the library that fit instead of the table's.
+
+    Raises
+    ------
+    NoData
+        If none is known for the route, the drug and the people.
+    """
+    if model is not None:
+        if isinstance(model, str) and "+" in model and "/" not in model:
+            model = _parts(model)
+        spec = side_by_side(model)
+        return [spec], age_span(people, spec), "named by the user"
+    ages = age_span(people, None)
+    group = "children" if ages[1] < ADULT else "adults"
+    if ages[0] < ADULT <= ages[1]:
+        raise InputError(
+            "population",
+            f"ages {ages[0]:g} to {ages[1]:g} years",
+            "children or adults, as effect models are of one or the other",
+            f"age=({ADULT:g}, {max(ages[1], ADULT):g})",
+        )
+    routes = {d.entry for d in regimen.doses}
+    drugs = {d.drug for d in regimen.doses if d.drug}
+    rows = [c for c in choices() if c.people == group and c.route in routes]
+    fits = [c for c in rows if not drugs or drugs == {c.drug}][: 1 if not drugs else None]
+    if every and fits:
+        found = _every(fits[0].drug, routes, ages)
+    else:
+        found = [m for c in fits for m in map(_loaded, c.models) if routes <= set(m.routes)]
+    if not found:
+        have = "; ".join(sorted(f"{c.route} {c.drug}" for c in choices() if c.people == group))
+        raise NoData(
+            "doses",
+            f"{' and '.join(sorted(drugs)) or 'a dose'} by {' and '.join(sorted(routes))} in {group}",
+            f"a route, drug and age with a published model (for {group}: {have})",
+            "a pk model of your own with model= (--model)",
+        )
+    return found, ages, "one of all that fit" if every else fits[0].reason
+
+
+def _every(drug: str, routes: set[str], ages: Sequence[float]) -> list[ModelSpec]:
+    found = []
+    for entry in library.available():
+        if entry.kind == "pk" and entry.status != "incomplete" and routes <= set(entry.routes):
+            spec = library.load(entry.id)
+            low, high = spec.applies.age_years or ages
+            same = high > ADULT if ages[0] >= ADULT else low < ADULT
+            if spec.drug == drug and same and low <= ages[1] and ages[0] <= high:
+                found.append(spec)
+    pairs = {m for c in choices() if c.drug == drug and c.route in routes for m in c.models if "+" in m}
+    return found + [_loaded(p) for p in sorted(pairs) if min(ages) >= ADULT]
