@@ -15,6 +15,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "nasal": ("intranasal", "intranasally", "nasally", "i.n.", "nasal spray"),
     "oral": ("po", "p.o.", "orally", "by mouth"),
     "oral film": ("oral thin film", "otf"),
+    "oral prolonged release": ("oral extended release", "prolonged-release oral", "extended-release oral"),
     "sublingual": ("sl", "sublingually"),
     "buccal": ("buccally",),
     "rectal": ("rectally",),
