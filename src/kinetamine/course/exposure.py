@@ -1,0 +1,189 @@
+"""From doses to strengths: every route, drug and dose goes through a PK model.
+
+The strength of a session is ``u = (1 + c) x / (c + x)`` where x is its exposure (AUC in plasma, enantiomers
+weighted by potency) relative to the reference session of the course model, both by the same PK model in its
+typical patient.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from kinetamine.dosing import Dose, Regimen
+from kinetamine.errors import InputError, NoData, UnknownName
+
+__all__ = ["Sessions", "sessions", "settings", "strength"]
+
+_SHARE_S = {"S-ketamine": 1.0, "R-ketamine": 0.0, "racemate": 0.5}
+#: outputs of PK models that stand for the drug itself
+_PARENTS = ("S-ketamine", "ketamine", "R-ketamine")
+
+
+@functools.cache
+def settings() -> dict[str, Any]:
+    """What a course takes for granted: routes, cut-offs, observation time, each with its source.
+
+    Examples
+    --------
+    >>> settings()["endpoints"]["remission"]["value"]
+    12
+    """
+    path = resources.files("kinetamine").joinpath("data/course/settings.toml")
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The sessions of a regimen in the units of a course.
+
+    Parameters
+    ----------
+    times_h : array (session,), h
+    s, r : array (session,)
+        Exposure to either enantiomer, relative to the S-ketamine of the reference session.
+    hours : array (session,), h
+        Length of the administration.
+    drugs, routes : tuple of str
+    notes : tuple of str
+        What had to be assumed.
+    beyond : tuple of str
+        Where the exposure itself is extrapolated.
+    """
+
+    times_h: np.ndarray
+    s: np.ndarray
+    r: np.ndarray
+    hours: np.ndarray
+    drugs: tuple[str, ...]
+    routes: tuple[str, ...]
+    notes: tuple[str, ...]
+    beyond: tuple[str, ...]
+
+
+def strength(s: Any, r: Any, parameters: Mapping[str, float]) -> Any:
+    """Strength of sessions; 1 is the reference, ``1 + saturation`` the limit.
+
+    Examples
+    --------
+    >>> float(strength(1, 1, {"potency_r": 0.3, "saturation": 0.4}))
+    1.0
+    """
+    potency, c = parameters["potency_r"], parameters["saturation"]
+    x = (np.asarray(s, float) + potency * np.asarray(r, float)) / (1 + potency)
+    return (1 + c) * x / (c + x)
+
+
+@functools.lru_cache(maxsize=4096)
+def _auc(model: str, entry: str, amount: float, duration_h: float | None, fields: Any, weight: float) -> Any:
+    """AUC to infinity of `amount` mg of the model's drug in its typical patient; grade and reasons."""
+    from kinetamine.models import library
+    from kinetamine.population import Patient
+    from kinetamine.simulate import simulate
+
+    spec = library.load(model, runnable=True)
+    output = next((name for name in _PARENTS if name in spec.outputs), None)
+    if output is None:
+        raise NoData(f"model {spec.id}", "no output of ketamine", "a PK model of the drug itself")
+    if entry not in spec.routes:
+        raise UnknownName(f"model {spec.id}", entry, spec.routes, "a route of this model")
+    dose = Dose(0.0, amount, entry=entry, duration_h=duration_h, fields=dict(fields))
+    # fine while the session lasts, then out to where the tail is a line
+    times = np.concatenate([np.arange(0, 12, 0.1), np.arange(12, 97, 1.0)])
+    result = simulate(spec, [dose], Patient(weight=weight), times=times, outputs=[output])
+    measures = result.exposure().row(0, named=True)
+    auc = float(measures["auc_inf"] or measures["auc_last"])
+    return auc, result.output(output).grade, result.output(output).reasons
+
+
+def sessions(
+    regimen: str | Dose | Regimen | list[Any], reference: str, weight_kg: float, pk: str | None = None
+) -> Sessions:
+    """Every dose of a regimen as a session.
+
+    Parameters
+    ----------
+    regimen : str or Regimen
+    reference : str
+        Phrase of the session of strength 1.
+    weight_kg : float
+        Of the typical patient: mg/kg doses and doses in mg meet here.
+    pk : str, optional
+        A PK model for all routes, instead of the one in ``data/course/settings.toml``.
+
+    Raises
+    ------
+    NoData
+        If no PK model carries a route.
+
+    Examples
+    --------
+    >>> found = sessions("0.5 mg/kg iv over 40 min x 2 every 84 h", "0.5 mg/kg racemate iv over 40 min", 70)
+    >>> found.times_h.tolist(), found.s.round(3).tolist()
+    ([0.0, 84.0], [1.0, 1.0])
+    """
+    # dictionaries for their order: each thing once, as it comes
+    notes: dict[str, None] = {}
+    beyond: dict[str, None] = {}
+    drugs: dict[str, None] = {}
+    rows: dict[float, list[float]] = {}
+    [ref] = Regimen.parse(reference).expanded()
+    ref_mg = ref.amount * (weight_kg if ref.per_kg else 1.0)
+    for dose in Regimen.parse(regimen).expanded():
+        if dose.steady_state or dose.amount == 0:
+            raise InputError("course", dose.describe(), "single sessions, each with an amount")
+        route = _route(dose.entry)
+        model, entry = pk or route["pk"], route.get("like", dose.entry)
+        reference_pk = pk or route.get("reference_pk", model)
+        drug = dose.drug or route["drug"]
+        if dose.drug is None:
+            notes[f"{dose.entry}: no drug named, taken as {drug}"] = None
+        drugs[drug] = None
+        if "note" in route:
+            beyond[f"{dose.entry}: {route['note']}"] = None
+        amount = dose.amount * (weight_kg if dose.per_kg else 1.0)
+        share = _SHARE_S[drug]
+        fields = tuple(sorted(dose.fields.items()))
+        length = dose.duration_h if "like" not in route else None
+        # both enantiomers by the same kinetics; the mass that enters the nose or the gut is that of the dose
+        auc, grade, reasons = _auc(str(model), entry, amount, length, fields, weight_kg)
+        unit, _, _ = _auc(str(reference_pk), "iv", ref_mg, ref.duration_h, (), weight_kg)
+        (notes if grade == "fitted" else beyond)[
+            f"{dose.entry}: exposure by {model}, {grade} ({', '.join(reasons)})"
+        ] = None
+        if share < 1:
+            notes["R-ketamine taken to have the kinetics of S-ketamine"] = None
+        # exposure to S after the reference is that of its half of the mass
+        x = auc / (unit * _SHARE_S[ref.drug or "racemate"])
+        row = rows.setdefault(dose.time_h, [0.0, 0.0, 0.0])
+        row[0] += share * x
+        row[1] += (1 - share) * x
+        row[2] = max(row[2], dose.duration_h or 0.0)
+    times = sorted(rows)
+    table = np.array([rows[t] for t in times])
+    routes = tuple(dict.fromkeys(dose.entry for dose in Regimen.parse(regimen).doses))
+    return Sessions(
+        np.array(times),
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+        tuple(drugs),
+        routes,
+        tuple(notes),
+        tuple(beyond),
+    )
+
+
+def _route(entry: str) -> dict[str, Any]:
+    routes: dict[str, Any] = settings()["routes"]
+    if entry not in routes:
+        raise NoData(
+            "course", f"{entry!r} doses", "a route with a PK model in adults", ", ".join(sorted(routes))
+        )
+    return dict(routes[entry])
