@@ -17,21 +17,47 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetamine.course import (
+        CourseResult,
+        SearchResult,
+        TrialResult,
+        available_courses,
+        course,
+        search_boosters,
+        trial,
+    )
     from kinetamine.dosing import Dose, EventTable, Regimen
+    from kinetamine.dosing.library import regimens
+    from kinetamine.effects import AcuteEffect, AcuteEffects, effects
     from kinetamine.errors import InputError, KinetamineError, RunError
+    from kinetamine.evidence.claims import claims
+    from kinetamine.infusion import Infusion, context_sensitive_half_time, infusion_for
     from kinetamine.models.library import available as available_models
     from kinetamine.models.library import load as load_model
     from kinetamine.models.library import sources
+    from kinetamine.models.link import link
     from kinetamine.population import Patient, Population
     from kinetamine.results import Result, TableResult
+    from kinetamine.safety.check import check
+    from kinetamine.safety.detection import DetectionResult, detect
+    from kinetamine.safety.instruments import score
+    from kinetamine.safety.interactions import perturb
+    from kinetamine.safety.law import law
+    from kinetamine.safety.pd_interactions import interactions
+    from kinetamine.safety.screening import screen
     from kinetamine.scenario import Scenario
     from kinetamine.simulate import simulate
 
     __version__: str
 
 __all__ = [
+    "AcuteEffect",
+    "AcuteEffects",
+    "CourseResult",
+    "DetectionResult",
     "Dose",
     "EventTable",
+    "Infusion",
     "InputError",
     "KinetamineError",
     "Patient",
@@ -40,18 +66,45 @@ __all__ = [
     "Result",
     "RunError",
     "Scenario",
+    "SearchResult",
     "TableResult",
+    "TrialResult",
     "__version__",
+    "available_courses",
     "available_models",
+    "check",
+    "claims",
+    "context_sensitive_half_time",
+    "course",
+    "detect",
+    "effects",
+    "infusion_for",
+    "interactions",
+    "law",
+    "link",
     "load_model",
+    "perturb",
+    "regimens",
+    "score",
+    "screen",
+    "search_boosters",
     "simulate",
     "sources",
+    "trial",
 ]
 
 #: public name → (module it lives in, its name there)
 _HOME = {
+    "AcuteEffect": ("kinetamine.effects", "AcuteEffect"),
+    "AcuteEffects": ("kinetamine.effects", "AcuteEffects"),
+    "effects": ("kinetamine.effects", "effects"),
+    "link": ("kinetamine.models.link", "link"),
+    "regimens": ("kinetamine.dosing.library", "regimens"),
+    "CourseResult": ("kinetamine.course", "CourseResult"),
+    "DetectionResult": ("kinetamine.safety.detection", "DetectionResult"),
     "Dose": ("kinetamine.dosing", "Dose"),
     "EventTable": ("kinetamine.dosing", "EventTable"),
+    "Infusion": ("kinetamine.infusion", "Infusion"),
     "InputError": ("kinetamine.errors", "InputError"),
     "KinetamineError": ("kinetamine.errors", "KinetamineError"),
     "Patient": ("kinetamine.population", "Patient"),
@@ -60,11 +113,27 @@ _HOME = {
     "Result": ("kinetamine.results", "Result"),
     "RunError": ("kinetamine.errors", "RunError"),
     "Scenario": ("kinetamine.scenario", "Scenario"),
+    "SearchResult": ("kinetamine.course", "SearchResult"),
     "TableResult": ("kinetamine.results", "TableResult"),
+    "TrialResult": ("kinetamine.course", "TrialResult"),
+    "available_courses": ("kinetamine.course", "available_courses"),
     "available_models": ("kinetamine.models.library", "available"),
+    "check": ("kinetamine.safety.check", "check"),
+    "claims": ("kinetamine.evidence.claims", "claims"),
+    "context_sensitive_half_time": ("kinetamine.infusion", "context_sensitive_half_time"),
+    "course": ("kinetamine.course", "course"),
+    "detect": ("kinetamine.safety.detection", "detect"),
+    "infusion_for": ("kinetamine.infusion", "infusion_for"),
+    "interactions": ("kinetamine.safety.pd_interactions", "interactions"),
+    "law": ("kinetamine.safety.law", "law"),
     "load_model": ("kinetamine.models.library", "load"),
+    "perturb": ("kinetamine.safety.interactions", "perturb"),
+    "score": ("kinetamine.safety.instruments", "score"),
+    "screen": ("kinetamine.safety.screening", "screen"),
+    "search_boosters": ("kinetamine.course", "search_boosters"),
     "simulate": ("kinetamine.simulate", "simulate"),
     "sources": ("kinetamine.models.library", "sources"),
+    "trial": ("kinetamine.course", "trial"),
 }
 
 

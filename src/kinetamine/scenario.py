@@ -11,6 +11,14 @@ once, each under the name its writer used (``population.n`` in a file, ``--patie
     until = "28 d"                            # or times = [0.5, 1, "90 min"]
     step = "1 h"
     outputs = ["S-ketamine"]                  # default: all
+    with = ["clarithromycin"]                 # other drugs that change the curve
+    condition = "hepatic impairment moderate" # and diseases, genes: see kinetamine interactions
+    product = "esketamine nasal"              # for kinetamine check, as are conditions, medications and [visit]
+    conditions = ["history of psychosis"]
+    medications = ["lamotrigine"]
+    [visit]                                   # what was measured at the visit
+    sbp = 150
+    dbp = 85
     [population]                              # or [patient]; neither is the typical patient of the model
     n = 1000
     seed = 1
@@ -58,6 +66,12 @@ _KEYS = (
     "occasion",
     "on_failure",
     "stream",
+    "with",
+    "condition",
+    "product",
+    "conditions",
+    "medications",
+    "visit",
 )
 _POPULATION_KEYS = ("n", "seed", "age", "sex", "variability", "uncertainty", "residual", "table")
 #: what a patient has whether or not the model asks for it (mg/kg doses need the weight)
@@ -91,6 +105,12 @@ class Scenario:
     occasion_h: float = 24.0
     on_failure: str = "raise"
     stream: bool = False
+    with_: tuple[str, ...] = ()
+    condition: tuple[str, ...] = ()
+    product: str = ""
+    conditions: tuple[str, ...] = ()
+    medications: tuple[str, ...] = ()
+    visit: Mapping[str, Any] = field(default_factory=dict, hash=False)
     title: str = ""
     notes: str = field(default="", compare=False)
 
@@ -110,6 +130,10 @@ class Scenario:
         """
         from kinetamine.simulate import simulate
 
+        if self.with_ or self.condition:
+            names = ", ".join((*self.with_, *self.condition))
+            cure = "kinetamine.safety.interactions.applied(scenario).run()"
+            raise InputError("with", names, "models that have been changed by it", cure)
         return simulate(
             self.models[0] if len(self.models) == 1 else list(self.models),
             self.doses,
@@ -315,6 +339,12 @@ class _Reader:
             ("occasion_h", self.occasion),
             ("on_failure", self.on_failure),
             ("stream", self.stream),
+            ("with_", self.names("with")),
+            ("condition", self.names("condition")),
+            ("product", self.text("product")),
+            ("conditions", self.names("conditions")),
+            ("medications", self.names("medications")),
+            ("visit", self.visit),
             ("title", self.text("title")),
             ("notes", self.text("notes")),
         ):
@@ -572,6 +602,25 @@ class _Reader:
 
     def stream(self, models: object) -> bool:
         return self.flag("stream", self.request.get("stream", False))
+
+    def visit(self, models: object) -> Mapping[str, Any]:
+        """Kept as given: what its words and numbers may be is for the safety desk to judge."""
+        value = self.request.get("visit", {})
+        if not isinstance(value, Mapping):
+            self.fault("visit", repr(value), "a table [visit]", "[visit]")
+            raise _Wrong
+        return dict(value)
+
+    def names(self, key: str) -> Callable[[object], tuple[str, ...]]:
+        def make(models: object) -> tuple[str, ...]:
+            value = self.request.get(key) or []
+            names = [value] if isinstance(value, str) else value
+            if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+                self.fault(key, repr(value), "a name or a list of names")
+                raise _Wrong
+            return tuple(names)
+
+        return make
 
     def text(self, key: str) -> Callable[[object], str]:
         def make(models: object) -> str:

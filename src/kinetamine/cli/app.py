@@ -12,7 +12,24 @@ from typing import Annotated, Any
 
 import typer
 
-from kinetamine.cli import models, output, simulate, validate
+from kinetamine.cli import (
+    check,
+    claims,
+    course,
+    detect,
+    effects,
+    infusion,
+    interactions,
+    law,
+    misuse,
+    models,
+    output,
+    regimens,
+    scale,
+    screen,
+    simulate,
+    validate,
+)
 from kinetamine.cli.output import PipeClosed, say
 from kinetamine.errors import KinetamineError
 
@@ -47,7 +64,23 @@ def _root(
     pass
 
 
-for part in (simulate, models, validate):
+for part in (
+    simulate,
+    effects,
+    models,
+    validate,
+    infusion,
+    detect,
+    claims,
+    course,
+    interactions,
+    screen,
+    scale,
+    misuse,
+    law,
+    check,
+    regimens,
+):
     part.register(app)
 
 

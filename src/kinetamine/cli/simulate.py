@@ -24,6 +24,8 @@ kinetamine simulate --model otto_2021_s_ketamine --dose "10 mg iv over 30 min" -
 
 kinetamine simulate --model perez_ruixo_2021_esketamine --dose "84 mg nasal" --patients 1000 --format json
 
+kinetamine simulate --model perez_ruixo_2021_esketamine --dose "28 mg nasal" --condition "Child-Pugh B"
+
 kinetamine simulate --model examples/my_model.toml --events examples/table.csv --format csv
 
 kinetamine simulate examples/depression_series.toml --report series.html
@@ -56,6 +58,23 @@ def _simulate(
             metavar="PHRASE",
             help="Such as '0.5 mg/kg iv over 40 min, twice weekly for 4 weeks'; repeat for more.",
             rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="NAME",
+            help="Another drug that changes the curve, such as clarithromycin; repeat for more.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A disease, gene or the like that changes the curve: 'hepatic impairment moderate'.",
+            rich_help_panel=_WHO,
         ),
     ] = None,
     events: Annotated[
@@ -166,6 +185,8 @@ def _simulate(
         "model": model or None,
         "doses": dose or None,
         "events": events,
+        "with": with_ or None,
+        "condition": condition or None,
         "times": times,
         "until": until,
         "step": step,
@@ -177,6 +198,15 @@ def _simulate(
     }
     people = {"age": age, "seed": seed, "uncertainty": uncertainty or None, "residual": residual or None}
     request = _scenario(scenario, asked, patients, people, set_ or [])
+    if request.with_ or request.condition:
+        from kinetamine.safety import interactions
+
+        try:
+            request = interactions.applied(request)
+        except InputError as error:
+            fault = error.faults[0]
+            where = {"with": "--with", "condition": "--condition", "model": "--model"}.get(fault.where)
+            raise InputError(where or fault.where, fault.given, fault.expected, fault.try_) from None
     with Progress(quiet) as watch:
         result = request.run(watch.progress, watch.notify)
         _warn(result, quiet)
@@ -212,6 +242,8 @@ _OPTIONS = {
     "population.table": "--patients",
     "population.seed": "--seed",
     "population.age": "--age",
+    "with": "--with",
+    "condition": "--condition",
 }
 
 

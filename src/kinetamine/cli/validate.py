@@ -1,4 +1,4 @@
-"""``kinetamine validate``: published models against published observations."""
+"""``kinetamine validate``: models against published observations and trials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kinetamine.cli.output import Progress, check_writable, emit, grid, render, say
+from kinetamine.cli.output import Progress, check_writable, emit, grid, render, say, write_whole
 from kinetamine.errors import UnknownName
 
 __all__ = ["register"]
@@ -16,8 +16,12 @@ _EPILOG = """Examples:
 kinetamine validate pk
 
 kinetamine validate pk --out docs/validation.md
+
+kinetamine validate interactions --out docs/validation_interactions.md
+
+kinetamine validate course --out docs/validation_course.md
 """
-_WHAT = ("pk",)
+_WHAT = ("pk", "interactions", "course")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +30,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _validate(
-    what: Annotated[str, typer.Argument(metavar="pk", help="What to validate: pk, concentrations in blood.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="pk|interactions|course",
+            help="What to validate: pk, concentrations in blood; interactions, ratios with drugs and diseases; "
+            "course, depression scores in trials.",
+        ),
+    ],
     out: Annotated[
         str | None,
         typer.Option(
@@ -37,18 +48,45 @@ def _validate(
 ) -> None:
     """Simulate every usable published observation and say how far off each prediction is."""
     if what not in _WHAT:
-        raise UnknownName("validate", what, _WHAT, "pk")
+        raise UnknownName("validate", what, _WHAT, "pk or another of them")
     if out is not None:
         check_writable(out, "--out")
-    from kinetamine.evidence import validate_pk
+    if what == "interactions":
+        _interactions(out, quiet)
+        return
+    report: Any
+    if what == "pk":
+        from kinetamine.evidence import validate_pk
 
-    with Progress(quiet, "observations") as watch:
-        report = validate_pk.run(watch.progress)
+        with Progress(quiet, "observations") as watch:
+            report = validate_pk.run(watch.progress)
+        text = _screen(report)
+    else:
+        from kinetamine.evidence import validate_course
+
+        with Progress(quiet, "outcomes") as watch:
+            report = validate_course.run(watch.progress)
+        text = _screen_course(report)
     if out is not None:
         report.write(out)
-    emit(_screen(report))
+    emit(text)
     if not quiet:
         say(f"wrote {out}" if out is not None else "the whole report: --out validation.md")
+
+
+def _interactions(out: str | None, quiet: bool) -> None:
+    from kinetamine.evidence import validate_interactions
+    from kinetamine.safety import interactions
+
+    found = interactions.agreement()
+    if out is not None:
+        write_whole(out, validate_interactions.page(found))
+    table = grid("ratios", "n", "agree")
+    for use, name in (("fit", "fitted to, within 1.25-fold"), ("held out", "predicted, within 1.5-fold")):
+        table.add_row(name, *map(str, validate_interactions.counts(found, use)))
+    emit(render(table))
+    if not quiet:
+        say(f"wrote {out}" if out is not None else "each of them: --out validation_interactions.md")
 
 
 def _screen(report: Any) -> str:
@@ -61,5 +99,25 @@ def _screen(report: Any) -> str:
         f"{len(report.comparisons)} values and {len(report.curves)} curves compared, "
         f"{len(report.unpredicted)} rows nothing here can predict, {len(report.unusable)} unusable.",
         "AAFE: absolute average fold error. Models are taken as published; nothing was fitted.",
+    ]
+    return render(table, *lines)
+
+
+def _screen_course(report: Any) -> str:
+    """Coverage by what the calibration did with an outcome."""
+    from kinetamine.course.model import CAVEAT
+    from kinetamine.evidence.validate_course import TARGETS
+
+    table = grid("outcomes", "n", "trials", "interval holds", "target", "bias")
+    for name, c in report.summary():
+        if c.n:
+            target = f"{TARGETS[name]:.0%}" if name in TARGETS else ""
+            table.add_row(name, str(c.n), str(c.trials), f"{c.held:.0%}", target, f"{c.bias:+.2f}")
+    crossed = report.calibration.cross_validation
+    lines = [
+        f"{len(report.comparisons)} outcomes predicted, {len(report.unusable)} the model cannot express.",
+        "Interval holds: share of published 95 % intervals that hold the prediction.",
+        f"Each further tenth of the trials left out in turn: {crossed['held']} of {crossed['outcomes']} hold.",
+        CAVEAT,
     ]
     return render(table, *lines)

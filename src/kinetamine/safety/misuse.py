@@ -1,0 +1,209 @@
+"""What repeated use and overdose do: published numbers for clinicians and teachers, no advice how to use."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.safety.findings import SEVERITIES
+from kinetamine.safety.records import Names, Record, Sourced, read_rows, read_table, validated
+
+__all__ = ["Fact", "Odds", "Threshold", "facts", "kinds", "thresholds", "topics", "urinary_odds"]
+
+_ODDS_UNIT = "% per day"
+
+
+class Fact(Sourced):
+    """One row of misuse.csv.
+
+    `value` and `unit` are as printed; rows about blood also have the range in ng/mL, what `kind` of finding it
+    is and in which `matrix` it was measured.
+    """
+
+    topic: str
+    quantity: str
+    population: str
+    value: str
+    unit: str
+    low_ng_ml: float | None = None
+    typical_ng_ml: float | None = None
+    high_ng_ml: float | None = None
+    kind: str = ""
+    matrix: str = ""
+
+
+class Kind(Record):
+    """What it amounts to when a concentration reaches a range of this kind."""
+
+    severity: Literal["exclude", "caution", "adjust", "monitor", "information"]
+    means: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A concentration against one published range.
+
+    Parameters
+    ----------
+    relation : str
+        ``below``, ``within`` or ``above`` the range; a single value is reached from that value on.
+    ratio : float
+        The concentration over the lower end of the range.
+
+    Examples
+    --------
+    >>> thresholds(10.0)[0].relation
+    'below'
+    """
+
+    fact: Fact
+    relation: str
+    ratio: float
+
+    @property
+    def reached(self) -> bool:
+        """The concentration lies in the range or above it."""
+        return self.relation != "below"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"relation": self.relation, "ratio_to_lower_end": self.ratio, **self.fact.model_dump()}
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Odds of a urinary symptom against no use, with its birth."""
+
+    symptom: str
+    ratio: float
+    source: str
+    seen: str
+
+
+@functools.cache
+def _read() -> tuple[dict[str, str], dict[str, Kind], float, tuple[Fact, ...]]:
+    file = "misuse.toml"
+    data = read_table(file)
+    kinds = validated(file, data["kind"], Kind)
+    rows = read_rows("misuse.csv", Fact)
+    faults = []
+    for r in rows:
+        if r.topic not in data["topic"]:
+            faults.append(Fault(r.id, repr(r.topic), f"a topic of {file}"))
+        if r.low_ng_ml is None or r.high_ng_ml is None:
+            if r.kind or r.low_ng_ml is not None or r.high_ng_ml is not None:
+                faults.append(Fault(r.id, "half a range", "low_ng_ml, high_ng_ml and kind"))
+        elif r.kind not in kinds or not 0 < r.low_ng_ml <= r.high_ng_ml:
+            faults.append(Fault(r.id, f"{r.kind!r} {r.low_ng_ml}-{r.high_ng_ml}", "a kind and a range"))
+    if faults:
+        raise FaultyFile("misuse.csv", faults)
+    return data["topic"], kinds, float(data["odds"]["window_days"]), rows
+
+
+def topics() -> dict[str, str]:
+    """The topics and what they are called.
+
+    Examples
+    --------
+    >>> topics()["withdrawal"]
+    'Withdrawal and abstinence'
+    """
+    return dict(_read()[0])
+
+
+def kinds() -> dict[str, Kind]:
+    """The kinds of concentration ranges, and what reaching one amounts to."""
+    return dict(_read()[1])
+
+
+def facts(topic: str | None = None) -> tuple[Fact, ...]:
+    """The published numbers of a topic, or all.
+
+    Raises
+    ------
+    UnknownName
+        With the nearest topics.
+
+    Examples
+    --------
+    >>> facts("treatment")[0].seen
+    'text'
+    """
+    names, _, _, rows = _read()
+    if topic is None:
+        return rows
+    known = Names({name: (title,) for name, title in names.items()})
+    wanted = known.resolve(topic, "topic", "a topic")
+    return tuple(r for r in rows if r.topic == wanted)
+
+
+def thresholds(conc_ng_ml: float) -> tuple[Threshold, ...]:
+    """A concentration of ketamine in blood or plasma against every published range, lowest range first.
+
+    Post-mortem blood is not plasma: drug moves after death, and most of these people had taken other drugs too.
+
+    Parameters
+    ----------
+    conc_ng_ml : float
+        ng/mL, at least zero.
+
+    Raises
+    ------
+    InputError
+        If it is negative or not finite.
+
+    Examples
+    --------
+    >>> [t.fact.quantity for t in thresholds(1900.0) if t.fact.kind == "loss of consciousness" and t.reached][:1]
+    ['awakening after anaesthesia']
+    """
+    if not isinstance(conc_ng_ml, (int, float)) or not math.isfinite(conc_ng_ml) or conc_ng_ml < 0:
+        raise InputError("concentration", repr(conc_ng_ml), "a number of at least zero, in ng/mL")
+    found = []
+    for fact in _read()[3]:
+        if fact.low_ng_ml is None or fact.high_ng_ml is None:
+            continue
+        single = fact.low_ng_ml == fact.high_ng_ml
+        if conc_ng_ml < fact.low_ng_ml:
+            relation = "below"
+        elif conc_ng_ml > fact.high_ng_ml and not single:
+            relation = "above"
+        else:
+            relation = "within" if not single or conc_ng_ml == fact.low_ng_ml else "above"
+        found.append(Threshold(fact, relation, conc_ng_ml / fact.low_ng_ml))
+    return tuple(sorted(found, key=lambda t: (t.fact.low_ng_ml, t.fact.high_ng_ml, t.fact.id)))
+
+
+def gravest_kind(reached: tuple[Threshold, ...]) -> str | None:
+    """The gravest severity among the ranges that are reached."""
+    known = kinds()
+    found = [known[t.fact.kind].severity for t in reached if t.reached]
+    return min(found, key=SEVERITIES.index, default=None)
+
+
+def urinary_odds(days: float) -> tuple[Odds, ...]:
+    """Odds of each urinary symptom after `days` of use in half a year, against none, from one large survey.
+
+    An association in people who answered a drug-information site, not a prediction for a person.
+
+    Raises
+    ------
+    InputError
+        Outside the days the survey asked about: that would be extrapolation.
+
+    Examples
+    --------
+    >>> [round(o.ratio, 2) for o in urinary_odds(30) if o.symptom == "haematuria"]
+    [1.76]
+    """
+    _, _, window, rows = _read()
+    if not isinstance(days, (int, float)) or not 0 <= days <= window:
+        raise InputError("days", repr(days), f"days of use from 0 to {window:g}, the survey's window")
+    return tuple(
+        Odds(r.quantity.rpartition(": ")[2], (1 + float(r.value) / 100) ** days, r.source, r.seen)
+        for r in rows
+        if r.unit == _ODDS_UNIT
+    )
