@@ -13,7 +13,7 @@ help:
 	@echo "make slow    the tests left out of it"
 	@echo "make lint    ruff, mypy and the import order of the rooms"
 	@echo "make bench   time per patient and time point next to other programs"
-	@echo "make docs    regenerate docs/cli.md, the picture and docs/validation.md"
+	@echo "make docs    regenerate docs/cli.md, the picture, the pages of validation and docs/claims.md"
 	@echo "make clean   remove .venv and everything made"
 
 .venv/bin/python:
@@ -61,7 +61,10 @@ bench: .venv/test.stamp
 docs: .venv/test.stamp
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_picture.py
+	for part in effects interactions course; do \
+	  $(BIN)/kinetamine validate $$part --out docs/validation_$$part.md || exit; done
 	$(BIN)/kinetamine validate pk --out docs/validation.md
+	$(BIN)/kinetamine claims --format md > docs/claims.md
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks

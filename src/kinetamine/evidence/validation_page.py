@@ -17,7 +17,7 @@ from kinetamine.evidence.observations import METRICS, Arm, Observations
 if TYPE_CHECKING:
     from kinetamine.evidence.validate_pk import Check, Comparison, Curve, Report, Statistics
 
-__all__ = ["page", "significant"]
+__all__ = ["page", "significant", "table"]
 
 _SITE = {"same": "same", "not stated": "not stated", "mismatch": "**differs**"}
 _ORIGIN = {"other": "others", "own": "**its own**", "unknown": "not known"}
@@ -56,7 +56,7 @@ def page(report: Report) -> str:
     return "\n\n".join(parts).rstrip() + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
@@ -85,6 +85,10 @@ Every published exposure value and concentration curve that this library knows i
 whose range holds it, and set beside what was measured. **Nothing is tuned**: the models stand as their
 papers print them (those marked *derived* are combinations of our own and say what they were solved for), no
 number was changed after looking at this page, and poor agreement is left standing.
+
+This page is about concentrations. The others: [acute effects](validation_effects.md),
+[interactions and special patients](validation_interactions.md), [course of depression](validation_course.md),
+[detection](detection.md).
 
 | | single values | points of curves |
 |---|---|---|
@@ -149,7 +153,7 @@ def _by(comparisons: Iterable[Comparison], keys: Sequence[str], titles: Sequence
     if not groups:
         return "None."
     rows = [[*name.split("\t"), *_statistic_cells(statistics(members))] for name, members in groups.items()]
-    return _table((*titles, *_STATISTICS), rows)
+    return table((*titles, *_STATISTICS), rows)
 
 
 def _agreement(report: Report) -> str:
@@ -208,7 +212,7 @@ def _peaks(report: Report) -> str:
             ]
         )
     head = ("arm", "analyte", "model", "observed", "predicted", "difference", "site", "people")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _minutes(hours: float) -> str:
@@ -258,7 +262,7 @@ def _curves(report: Report) -> str:
         "within 1.25",
         "within 2",
     )
-    parts.append(_table((*head, "outside the model's range"), rows))
+    parts.append(table((*head, "outside the model's range"), rows))
     for name, members in grouped(report.curves, lambda c: c.curve).items():
         if len(members[0].time_h) > 1:
             parts += [f"### {name}", _curve_table(members, report.observations.arms[members[0].arm])]
@@ -273,7 +277,7 @@ def _curve_table(members: Sequence[Curve], arm: Arm) -> str:
         [f"{t:g}", significant(observed), *(significant(m.predicted[i]) for m in members)]
         for i, (t, observed) in enumerate(zip(first.time_h, first.observed, strict=True))
     ]
-    return text + "\n\n" + _table(("time, h", "observed", *(m.model for m in members)), rows)
+    return text + "\n\n" + table(("time, h", "observed", *(m.model for m in members)), rows)
 
 
 # ---- every value
@@ -340,7 +344,7 @@ def _arm_table(members: Sequence[Comparison]) -> str:
         "site",
         "people",
     )
-    return _table((*head, "notes"), rows)
+    return table((*head, "notes"), rows)
 
 
 def _yes(inside: bool | None) -> str:
@@ -407,7 +411,7 @@ def _checks(report: Report) -> str:
             low, high = min(c.ratio for c in some), max(c.ratio for c in some)
             cells = [*kind.split("\t"), str(s.n), significant(s.afe), significant(low), significant(high)]
             summary.append(cells)
-        parts.append(_table(("output", "measure", "n", "mean ratio", "lowest", "highest"), summary))
+        parts.append(table(("output", "measure", "n", "mean ratio", "lowest", "highest"), summary))
         if name in _remarks():
             parts.append(_remarks()[name])
         parts.append("<details><summary>every check</summary>\n\n" + _check_table(members) + "\n\n</details>")
@@ -440,7 +444,7 @@ def _check_table(members: Sequence[Check]) -> str:
         for c in members
     ]
     head = ("output", "measure", "doses", "patient", "published", "model", "unit", "ratio", "place")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 # ---- what is left out
@@ -462,7 +466,7 @@ def _reasons(pairs: Sequence[tuple[str, str]]) -> str:
     from kinetamine.evidence.validate_pk import grouped
 
     groups = grouped(pairs, lambda pair: pair[1])
-    return _table(
+    return table(
         ("why", "n", "rows"),
         [[why, str(len(some)), ", ".join(row for row, _ in some)] for why, some in groups.items()],
     )
@@ -480,4 +484,4 @@ def _sources(found: Observations) -> str:
         source = known[key]
         link = f"https://doi.org/{source.doi}" if source.doi else source.url or ""
         rows.append([key, f"{source.citation}. {link}".strip(), source.seen, ", ".join(sorted(used[key]))])
-    return "## Sources of the observations\n\n" + _table(("key", "source", "seen", "arms"), rows)
+    return "## Sources of the observations\n\n" + table(("key", "source", "seen", "arms"), rows)
