@@ -369,3 +369,19 @@ def test_report_is_written_whole(tmp_path):
     with pytest.raises(UnknownName):
         write_report(result(1), tmp_path / "r.html", thresholds={"x": 1})
     assert not list(tmp_path.iterdir())
+
+
+def test_findings_stand_before_the_curves():
+    from kinetamine.safety.findings import Finding
+
+    grave = Finding(
+        "exclude", "x", "<b>psychosis</b>", "esketamine nasal", "label", "a_2020", "recalled", because="told"
+    )
+    mild = Finding("monitor", "x", "pressure", "esketamine nasal", "esketamine nasal", "b_2020", "text")
+    page = render(result(), findings=[grave, mild])
+    assert page.index("What to look at first") < page.index("What comes out")
+    assert "&lt;b&gt;psychosis" in page
+    assert "recalled, not read: a_2020" in page
+    assert "To monitor: 1" in page
+    assert "no clearance" in render(result(), findings=[])
+    assert "What to look at first" not in render(result())

@@ -316,7 +316,12 @@ def _warn(result: Result | TableResult, quiet: bool) -> None:
 def _report_page(result: Result | TableResult, scenario: Scenario) -> str:
     from kinetamine.report import html
 
-    return html.render(result, scenario.title or None, command=output.command)
+    findings = None
+    if hasattr(result, "patients"):  # a table has no regimen to check
+        from kinetamine.safety.check import check
+
+        findings = [f for f in check(scenario).findings if f.severity != "information"]
+    return html.render(result, scenario.title or None, command=output.command, findings=findings)
 
 
 def _deliver(

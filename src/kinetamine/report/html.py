@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from kinetamine.results import Result, TableResult, references, show
 from kinetamine.results.export import write_whole
 from kinetamine.results.exposure import TITLES, summarise
 from kinetamine.results.result import describe_status
+
+if TYPE_CHECKING:
+    from kinetamine.safety.findings import Finding
 
 __all__ = ["GRADES", "NOTICE", "render", "write_report"]
 
@@ -83,6 +86,7 @@ def render(
     observed: Any = None,
     thresholds: Mapping[str, float] | float | None = None,
     limits: Sequence[str] = (),
+    findings: Sequence[Finding] | None = None,
 ) -> str:
     """The report as HTML text: what was asked, what comes out, how far to trust it.
 
@@ -100,6 +104,8 @@ def render(
         Adds the time above a level to the table.
     limits : sequence of str
         Further limits to print, besides those of the models.
+    findings : sequence of Finding, optional
+        What the safety desk found, gravest first (`kinetamine.safety.check`); printed before the curves.
 
     Returns
     -------
@@ -134,6 +140,7 @@ def render(
     )
     return template.render(
         title=title or "; ".join(regimen) or "Simulation",
+        findings=findings,
         notice=NOTICE,
         regimen=regimen,
         people=_people(result),
