@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kinetamine.cli import app
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -57,6 +59,9 @@ def test_commands_run(page, desk):
         if line.startswith("kinetamine validate"):
             continue  # minutes of work, tested by itself
         words = shlex.split(line)[1:]
+        if page.name != "README.md":  # in this process: starting Python a hundred times takes minutes
+            assert app.run(words) == 0, line
+            continue
         done = subprocess.run([sys.executable, "-m", "kinetamine", *words], capture_output=True, text=True)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 

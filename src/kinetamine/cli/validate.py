@@ -20,8 +20,10 @@ kinetamine validate pk --out docs/validation.md
 kinetamine validate interactions --out docs/validation_interactions.md
 
 kinetamine validate course --out docs/validation_course.md
+
+kinetamine validate effects --out docs/validation_effects.md
 """
-_WHAT = ("pk", "interactions", "course")
+_WHAT = ("pk", "interactions", "course", "effects")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,9 +35,9 @@ def _validate(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="pk|interactions|course",
+            metavar="pk|interactions|course|effects",
             help="What to validate: pk, concentrations in blood; interactions, ratios with drugs and diseases; "
-            "course, depression scores in trials.",
+            "course, depression scores in trials; effects, onset, length and frequency of acute effects.",
         ),
     ],
     out: Annotated[
@@ -53,6 +55,9 @@ def _validate(
         check_writable(out, "--out")
     if what == "interactions":
         _interactions(out, quiet)
+        return
+    if what == "effects":
+        _effects(out, quiet)
         return
     report: Any
     if what == "pk":
@@ -87,6 +92,24 @@ def _interactions(out: str | None, quiet: bool) -> None:
     emit(render(table))
     if not quiet:
         say(f"wrote {out}" if out is not None else "each of them: --out validation_interactions.md")
+
+
+def _effects(out: str | None, quiet: bool) -> None:
+    from kinetamine.evidence import validate_effects, validation_effects_page
+    from kinetamine.evidence.validation_page import significant
+
+    with Progress(quiet, "observations") as watch:
+        report = validate_effects.run(watch.progress)
+    if out is not None:
+        write_whole(out, validation_effects_page.page(report))
+    table = grid("observations", "error", "n", "median", "agree")
+    for use, kind, n, middle, agree in report.summary():
+        table.add_row(use.strip("*"), kind, str(n), significant(middle), str(agree))
+    done, total = len(report.rows_predicted), len(report.observations)
+    line = f"{done} of {total} observations predicted in {len(report.predicted)} comparisons."
+    emit(render(table, line))
+    if not quiet:
+        say(f"wrote {out}" if out is not None else "each of them: --out validation_effects.md")
 
 
 def _screen(report: Any) -> str:

@@ -615,3 +615,5 @@ def run(
             for i in range(N):
                 if not np.isfinite(x[i, lane]) and status[patient[lane]] == 0:
                     status[patient[lane]] = 1
+    # Numba frees an array after the last use of its name, and this one is used through its pointer: keep it till here
+    slots[0, 0] = 0.0

@@ -1,0 +1,122 @@
+"""Observed acute effects: no row lost, the page fresh, and agreement where labels and guidelines speak."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from kinetamine.cli.app import run as command
+from kinetamine.errors import FaultyFile, UnknownName
+from kinetamine.evidence import validate_effects, validation_effects_page
+from kinetamine.evidence.validate_effects import Comparison, Observation
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "validation_effects.md"
+CURE = "stale: kinetamine validate effects --out docs/validation_effects.md"
+
+
+@pytest.fixture(scope="module")
+def observations():
+    return validate_effects.load()
+
+
+@pytest.fixture(scope="module")
+def label(observations):
+    """Label rows of anaesthesia, by vein and into a muscle."""
+    return validate_effects.run(observations=[o for o in observations if o.study == "Ketalar US label"])
+
+
+def one(**changes):
+    given = {
+        "id": "x",
+        "section": "anaesthesia",
+        "study": "x",
+        "drug": "racemic ketamine",
+        "route": "IV",
+        "effect": "x",
+        "metric": "duration_min",
+        "value": 10,
+        "unit": "min",
+        "source": "herd_2008",
+        "place": "x",
+        "seen": "text",
+        "measure": "duration",
+        "predict": "herd_2008_adult_thresholds: anaesthesia",
+        "doses": "2 mg/kg iv",
+    }
+    return Observation(**{**given, **changes})
+
+
+def test_no_row_is_lost(observations):
+    assert len(observations) == 181
+    text = PAGE.read_text("utf-8")
+    missing = [o.id for o in observations if o.study not in text or f"| {o.effect} |" not in text]
+    assert missing == []
+    assert "Of 181 published observations" in text
+
+
+def test_page_is_fresh():
+    assert validate_effects.fingerprint() in PAGE.read_text("utf-8"), CURE
+
+
+def test_page_shows_what_is_computed(label):
+    text = PAGE.read_text("utf-8")
+    lines = validation_effects_page.page(label).splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "Ketalar US" in line]
+    assert len(rows) == 8  # four rows, two of them by two modules, and two that nothing predicts
+    assert [row for row in rows if row not in text] == [], CURE
+
+
+def test_rows_used_in_fits_are_those_of_the_script(observations):
+    made = runpy.run_path(str(ROOT / "validation" / "effects" / "fit.py"))["inputs"]()
+    fitted = {o.predict[0][0] for o in observations if o.used_in_fit == "fit"}
+    assert fitted == {r["model"] for kind in ("share", "time", "change") for r in made[kind]}
+    shares = {(o.predict[0][0], o.doses, o.value / 100) for o in observations if o.measure == "share"}
+    for row in made["share"]:
+        assert (row["model"], (row["dose"],), row["share"]) in shares
+
+
+def test_anaesthesia_agrees_with_the_label_by_vein(label):
+    seen = {(c.row.measure, c.effect): c for c in label.predicted if c.row.route == "IV"}
+    assert seen["onset", "anaesthesia"].agrees
+    assert seen["duration", "anaesthesia"].agrees
+    assert {o.section for o, _ in label.unpredicted()} == {"emergence reactions"}
+
+
+def test_error_and_agreement():
+    twice = Comparison(one(), "m", "e", (4.0, 5.0, 6.0))
+    assert (twice.error, twice.agrees) == (2.0, False)
+    assert Comparison(one(low=4, high=12), "m", "e", (5.0, 5.0, 5.0)).agrees
+    assert Comparison(one(), "m", "e", (9.0, 9.0, 9.0)).agrees  # no width: within 1.25-fold
+    assert Comparison(one(bound="at most"), "m", "e", (1.0, 2.0, 3.0)).agrees
+    assert not Comparison(one(bound="at least"), "m", "e", (1.0, 2.0, 3.0)).agrees
+    share = Comparison(one(measure="share", unit="%", value=40), "m", "e", (45.0, 50.0, 55.0))
+    assert (share.error, share.agrees) == (10.0, False)
+
+
+def test_a_module_that_cannot_answer_is_told(observations):
+    row = next(o for o in observations if o.study == "Gutstein")
+    found = validate_effects.run(observations=[row])
+    assert found.predicted == []
+    ((_, why),) = found.unpredicted()
+    assert "by oral in children" in why
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"source": "nowhere_1900"}, "sources.toml"),
+        ({"predict": "nothing: anaesthesia"}, "library"),
+        ({"predict": "herd_2008_adult_thresholds: joy"}, "effect or output"),
+        ({"unusable": "both"}, "why nothing does"),
+    ],
+)
+def test_faults_are_told_before_anything_runs(changes, told, monkeypatch):
+    monkeypatch.setattr(validate_effects, "read_rows", lambda *_: [one(**changes)])
+    with pytest.raises(FaultyFile, match=told):
+        validate_effects.load.__wrapped__()
+
+
+def test_an_unknown_word_is_refused_with_the_nearest(capsys):
+    assert command(["validate", "effect"]) == UnknownName.exit_code
+    assert "effects" in capsys.readouterr().err
