@@ -150,10 +150,14 @@ def scaling(console: Console, quick: bool) -> None:
 
 def peak_memory_mb(patients: int, keep: str) -> tuple[float, float]:
     """Seconds and peak resident memory of one run in a process of its own."""
+    # VmHWM, because ru_maxrss starts from the memory of the process that started this one
     code = (
-        "import sys, time, resource; sys.path.insert(0, sys.argv[1]); import bench\n"
+        "import sys, time, resource, pathlib; sys.path.insert(0, sys.argv[1]); import bench\n"
         "began = time.perf_counter(); bench.run(int(sys.argv[2]), keep=sys.argv[3])\n"
-        "print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "took, status = time.perf_counter() - began, pathlib.Path('/proc/self/status')\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "if status.exists(): peak = int(status.read_text().split('VmHWM:')[1].split()[0])\n"
+        "print(took, peak)"
     )
     command = [sys.executable, "-c", code, str(HERE), str(patients), keep]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
