@@ -61,9 +61,9 @@ bench: .venv/test.stamp
 docs: .venv/test.stamp
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_picture.py
-	for part in effects interactions course; do \
+	for part in pk effects interactions course; do \
 	  $(BIN)/kinetamine validate $$part --out docs/validation_$$part.md || exit; done
-	$(BIN)/kinetamine validate pk --out docs/validation.md
+	$(BIN)/python docs/make_validation.py
 	$(BIN)/kinetamine claims --format md > docs/claims.md
 
 clean:

@@ -79,6 +79,11 @@ def test_examples_are_sound(path):
         library.load(path)
 
 
+def test_the_page_of_validation_holds_its_parts():
+    made = runpy.run_path(str(ROOT / "docs" / "make_validation.py"))["text"]()
+    assert (ROOT / "docs" / "validation.md").read_text(encoding="utf-8") == made, "stale: run `make docs`"
+
+
 def test_command_reference_is_fresh():
     made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))["text"]()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == made, "stale: run `make docs`"

@@ -15,7 +15,7 @@ _EPILOG = """Examples:
 
 kinetamine validate pk
 
-kinetamine validate pk --out docs/validation.md
+kinetamine validate pk --out docs/validation_pk.md
 
 kinetamine validate interactions --out docs/validation_interactions.md
 

@@ -86,7 +86,7 @@ whose range holds it, and set beside what was measured. **Nothing is tuned**: th
 papers print them (those marked *derived* are combinations of our own and say what they were solved for), no
 number was changed after looking at this page, and poor agreement is left standing.
 
-This page is about concentrations. The others: [acute effects](validation_effects.md),
+This part is about concentrations. The others: [acute effects](validation_effects.md),
 [interactions and special patients](validation_interactions.md), [course of depression](validation_course.md),
 [detection](detection.md).
 
