@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kinetamine.cli.output import DISCLAIMER, emit, grid, render, say, write_whole
-from kinetamine.cli.simulate import _pairs
+from kinetamine.cli.simulate import named_values
 from kinetamine.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _effects(
 def _people(patients: int, seed: int, age: str | None, sets: list[str], typical: bool) -> Any:
     from kinetamine.population import Patient, Population
 
-    fixed: dict[str, Any] = {k: _number(v) for k, v in _pairs(sets).items()}
+    fixed: dict[str, Any] = {k: _number(v) for k, v in named_values(sets).items()}
     if age is not None:
         low, dash, high = age.partition("-")
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kinetamine.cli.output import DISCLAIMER, emit, grid, render, say
-from kinetamine.cli.simulate import _pairs as pairs
+from kinetamine.cli.simulate import named_values
 from kinetamine.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _infusion(
     from kinetamine.infusion import context_sensitive_half_time, infusion_for
     from kinetamine.population import Patient, Population
 
-    fixed: dict[str, Any] = {**pairs(set_ or [])}
+    fixed: dict[str, Any] = {**named_values(set_ or [])}
     plan = infusion_for(
         target, model=model, duration=length, patient=Patient(**fixed), site=site, ke0=ke0, output=output,
         wake_at=wake_at, max_rate=max_rate, bolus=bolus, max_bolus=max_bolus, step=step,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kinetamine.results import Result, TableResult
     from kinetamine.scenario import Scenario
 
-__all__ = ["register"]
+__all__ = ["named_values", "register"]
 
 _FORMATS = ("table", "json", "csv", "parquet")
 _WHAT, _WHO, _WHEN, _HOW, _OUT = "What is given", "Who gets it", "When to look", "How", "What comes out"
@@ -264,7 +264,7 @@ def _scenario(
     request.update(given)
 
     named = dict(_OPTIONS) if file is None else {key: _OPTIONS[key] for key in given if key in _OPTIONS}
-    fixed = _pairs(sets)
+    fixed = named_values(sets)
     population = request.get("population")
     if patients is not None:
         # A patient of the scenario becomes the likeness of all: what was fixed stays fixed.
@@ -295,7 +295,7 @@ def _scenario(
     return scenario.read(request, file or "command line", named)
 
 
-def _pairs(sets: list[str]) -> dict[str, str]:
+def named_values(sets: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in sets:
         name, sign, value = (part.strip() for part in text.partition("="))

@@ -73,6 +73,17 @@ class Doses:
     lag_h: np.ndarray
     phase_h: np.ndarray
 
+    def turns(self) -> np.ndarray | None:
+        """What the times of a plan depend on, if it is the same in all columns, else None."""
+        rows = np.stack([self.duration_h, self.lag_h, self.value == 0])
+        return rows[:, :, 0] if (rows == rows[:, :, :1]).all() else None
+
+    def more(self) -> np.ndarray:
+        """Duration, interval and phase of each part as the engine wants them, array (3, parts × columns)."""
+        every = np.repeat(self.interval_h.astype(float), np.diff(self.first_part))
+        every = np.broadcast_to(every[:, None], self.value.shape)
+        return np.stack([self.duration_h, every, self.phase_h]).reshape(3, -1)
+
 
 @dataclass
 class Plan:
@@ -375,14 +386,7 @@ def build(records: Records, doses: Doses, lengths: np.ndarray | None = None) -> 
     """
     per_plan = len(records.start) > 2
     columns = doses.value.shape[1]
-    same = True
-    if not per_plan and columns > 1 and len(doses.value):
-        same = bool(
-            (doses.duration_h == doses.duration_h[:, :1]).all()
-            and (doses.lag_h == doses.lag_h[:, :1]).all()
-            and ((doses.value == 0) == (doses.value[:, :1] == 0)).all()
-        )
-    plans = len(records.start) - 1 if per_plan or same else columns
+    plans = len(records.start) - 1 if per_plan or doses.turns() is not None else columns
     if lengths is None:
         lengths = common_lengths(records)
 

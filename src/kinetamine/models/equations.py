@@ -6,6 +6,7 @@ The text is made from the parsed tree only: numbers, operators, the grammar's fu
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,7 @@ def _text(expr: Any) -> str:
     return str(Printer({"fully_qualified_modules": True}).doprint(expr))
 
 
+@functools.lru_cache(maxsize=64)
 def write_equations(model: Compiled) -> Written:
     """Equations of a compiled model.
 

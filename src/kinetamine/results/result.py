@@ -87,8 +87,65 @@ class Output:
         return f"{self.name}{site} ({show.unit(self.unit)})"
 
 
+class Simulated:
+    """What every result can say, whatever the shape of its values."""
+
+    outputs: dict[str, Output]
+    status: NDArray[np.integer[Any]] | None
+    birth: dict[str, Any]
+    citations: list[dict[str, Any]]
+
+    @property
+    def n(self) -> int:
+        """Number of patients or subjects."""
+        assert self.status is not None
+        return len(self.status)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which patients or subjects could be computed, array of bool."""
+        assert self.status is not None
+        return np.asarray(self.status) == 0
+
+    @property
+    def regimen(self) -> list[str]:
+        """The doses in words."""
+        text = self.birth.get("regimen") or []
+        return [text] if isinstance(text, str) else list(text)
+
+    def output(self, name: str) -> Output:
+        """The output called `name`, or the one whose name is nearest is offered.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such output.
+        """
+        try:
+            return self.outputs[name]
+        except KeyError:
+            raise UnknownName("output", str(name), self.outputs, "an output of this result") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.outputs
+
+    def __iter__(self) -> Any:
+        return iter(self.outputs)
+
+    def cite(self, bibtex: bool = False) -> str:
+        """The papers behind this run, one per line, or as BibTeX.
+
+        Examples
+        --------
+        >>> paper = {"key": "a_2020", "citation": "A B. J 2020", "doi": "10.1/x"}
+        >>> Result(np.array([0.0]), {}, citations=[paper]).cite()
+        'A B. J 2020. https://doi.org/10.1/x'
+        """
+        return references.listed(self.citations, bibtex)
+
+
 @dataclass(eq=False, repr=False)
-class Result:
+class Result(Simulated):
     """A simulated patient or population on a time grid.
 
     Parameters
@@ -153,40 +210,9 @@ class Result:
     # ---- what is in it
 
     @property
-    def n(self) -> int:
-        """Number of patients."""
-        assert self.status is not None
-        return len(self.status)
-
-    @property
-    def ok(self) -> NDArray[np.bool_]:
-        """Which patients could be computed, array (patient,) of bool."""
-        assert self.status is not None
-        return np.asarray(self.status) == 0
-
-    @property
     def streamed(self) -> bool:
         """True when only quantiles were kept, not every patient's curve."""
         return any(o.values is None for o in self.outputs.values())
-
-    @property
-    def regimen(self) -> list[str]:
-        """The doses in words."""
-        text = self.birth.get("regimen") or []
-        return [text] if isinstance(text, str) else list(text)
-
-    def output(self, name: str) -> Output:
-        """The output called `name`, or the one whose name is nearest is offered.
-
-        Raises
-        ------
-        UnknownName
-            If there is no such output.
-        """
-        try:
-            return self.outputs[name]
-        except KeyError:
-            raise UnknownName("output", str(name), self.outputs, "an output of this result") from None
 
     def __getitem__(self, name: str) -> Floats:
         """Values of an output, array (patient, time), in its unit.
@@ -207,12 +233,6 @@ class Result:
                 f'result.quantiles({name!r}), or simulate again with keep="all" and fewer patients',
             )
         return values
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.outputs
-
-    def __iter__(self) -> Any:
-        return iter(self.outputs)
 
     def __len__(self) -> int:
         return self.n
@@ -421,17 +441,6 @@ class Result:
             If the format is unknown or the place cannot be written to.
         """
         export.write(self, path, format)
-
-    def cite(self, bibtex: bool = False) -> str:
-        """The papers behind this run, one per line, or as BibTeX.
-
-        Examples
-        --------
-        >>> paper = {"key": "a_2020", "citation": "A B. J 2020", "doi": "10.1/x"}
-        >>> Result(np.array([0.0]), {}, citations=[paper]).cite()
-        'A B. J 2020. https://doi.org/10.1/x'
-        """
-        return references.listed(self.citations, bibtex)
 
     # ---- at a glance
 

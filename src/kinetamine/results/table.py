@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetamine.errors import MissingExtra, UnknownName
-from kinetamine.results import export, references, show
+from kinetamine.errors import MissingExtra
+from kinetamine.results import export, show
 from kinetamine.results import exposure as _exposure
-from kinetamine.results.result import BANDS, Output, html_table
+from kinetamine.results.result import BANDS, Output, Simulated, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +23,7 @@ __all__ = ["TableResult"]
 
 
 @dataclass(eq=False, repr=False)
-class TableResult:
+class TableResult(Simulated):
     """What an event table gives: the outputs at each observation record, in the table's order.
 
     Parameters
@@ -69,17 +69,6 @@ class TableResult:
             self.status = np.zeros(int(self.subject.max(initial=-1)) + 1, dtype=np.int8)
 
     @property
-    def n(self) -> int:
-        """Number of subjects."""
-        assert self.status is not None
-        return len(self.status)
-
-    @property
-    def ok(self) -> NDArray[np.bool_]:
-        """Which subjects could be computed."""
-        return np.asarray(self.status) == 0
-
-    @property
     def labels(self) -> list[Any]:
         """Label of each subject; None for one without observation records."""
         found: list[Any] = [None] * self.n
@@ -88,36 +77,11 @@ class TableResult:
                 found[subject] = export.plain(label)
         return found
 
-    @property
-    def regimen(self) -> list[str]:
-        """The doses in words."""
-        text = self.birth.get("regimen") or []
-        return [text] if isinstance(text, str) else list(text)
-
-    def output(self, name: str) -> Output:
-        """The output called `name`.
-
-        Raises
-        ------
-        UnknownName
-            If there is no such output; the nearest one is offered.
-        """
-        try:
-            return self.outputs[name]
-        except KeyError:
-            raise UnknownName("output", str(name), self.outputs, "an output of this result") from None
-
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Values of an output, array (record,), in its unit."""
         values = self.output(name).values
         assert values is not None
         return values
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.outputs
-
-    def __iter__(self) -> Any:
-        return iter(self.outputs)
 
     def __len__(self) -> int:
         return len(self.time_h)
@@ -181,10 +145,6 @@ class TableResult:
             If the format is unknown or the place cannot be written to.
         """
         export.write(self, path, format)
-
-    def cite(self, bibtex: bool = False) -> str:
-        """The papers behind this run, one per line, or as BibTeX."""
-        return references.listed(self.citations, bibtex)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{o.name} ({show.unit(o.unit)}, {o.grade})" for o in self.outputs.values())

@@ -222,14 +222,12 @@ class EventRun:
             put(index[changes], 0.0, timeline.REC_VERSION, local[changes])
         resets = np.flatnonzero((evid == 3) | (evid == 4))
         put(index[resets], 0.1, timeline.REC_RESET, 0)
-        low = np.searchsorted(self.dosed, offset)
         doses = np.flatnonzero((evid == 1) | (evid == 4))
         put(index[doses], 0.2, timeline.REC_DOSE, np.arange(len(doses)))
         samples = np.flatnonzero(evid == 0)
         put(index[samples], 0.3, timeline.REC_SAMPLE, self.row_of_sample[rows[samples]])
         others = np.flatnonzero(evid == 2)
         put(index[others], 0.3, timeline.REC_VERSION, local[others])
-        del low
         order = np.argsort(np.concatenate(place), kind="stable")
         at = np.floor(np.concatenate(place)[order] + 1e-9).astype(int)
         whose = subject[at]
@@ -293,7 +291,6 @@ class EventRun:
             column_stride=1,
             doses=doses,
             part_stride=(1, 0),
-            every=np.repeat(doses.interval_h, np.diff(doses.first_part)),
             out=observed,
             out_stride=(0, 1, 0),
             status=self.status[first:last],

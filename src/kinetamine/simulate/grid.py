@@ -184,7 +184,7 @@ class GridRun:
         n = chunk.doses.value.shape[1]
         if self.lengths is None:
             self.lengths = timeline.plan_lengths(self.records, chunk.doses)
-        turns = _turns(chunk.doses)
+        turns = chunk.doses.turns()
         if self.shared is not None and turns is not None and np.array_equal(turns, self.shared[0]):
             steps = self.shared[1]
         else:
@@ -203,7 +203,6 @@ class GridRun:
             column_stride=n,
             doses=chunk.doses,
             part_stride=(n, 1),
-            every=np.repeat(chunk.doses.interval_h, np.diff(chunk.doses.first_part)),
             out=out,
             out_stride=(times, 1, offset * times),
             status=self.status[piece],
@@ -362,9 +361,3 @@ class GridRun:
                 counters[o][0].merge_fine(other)
             out[o] = counters[o][0].result()
         return out, measures
-
-
-def _turns(doses: timeline.Doses) -> np.ndarray | None:
-    """What the times of a plan depend on, if it is the same for all these patients, else None."""
-    rows = np.stack([doses.duration_h, doses.lag_h, doses.value == 0])
-    return rows[:, :, 0] if (rows == rows[:, :, :1]).all() else None

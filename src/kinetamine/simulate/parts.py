@@ -10,7 +10,7 @@ import numpy as np
 
 from kinetamine.errors import InputError, NoData, SimulationFailed
 from kinetamine.models.compile import Compiled, PartFormulas
-from kinetamine.models.expressions import evaluate
+from kinetamine.models.expressions import evaluate, parse
 from kinetamine.models.spec import ModelSpec
 
 __all__ = ["Given", "enter", "share_of_drug"]
@@ -148,8 +148,6 @@ def dose_fields(model: Compiled, amount: Any, given: Mapping[str, Any]) -> dict[
 
     `given` may hold NaN where a table says nothing.
     """
-    from kinetamine.models.expressions import parse
-
     env: dict[str, Any] = {"amount": amount}
     for name, field in model.spec.dose_fields.items():
         default = evaluate(parse(field.default), {"amount": amount})

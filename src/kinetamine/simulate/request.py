@@ -133,7 +133,7 @@ def simulate(
         entries={r for s in specs for r in s.routes},
         fields={f for s in specs for f in s.dose_fields},
     )
-    grid = _times(times, until, step, regimen, specs)
+    grid = _times(times, until, step, regimen)
     plans = [
         planned(m, regimen, grid, _outputs(m, outputs, len(models) > 1), people, specs, occasion_h)
         for m in models
@@ -278,7 +278,6 @@ def _times(
     until: float | str | None,
     step: float | str | None,
     regimen: Regimen,
-    specs: Sequence[ModelSpec],
 ) -> np.ndarray:
     if times is None:
         end = _duration("until", until, "'28 d'") if until is not None else None

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from kinetamine.engine import linear, timeline
+from kinetamine.engine import linear, nonlinear, timeline
+from kinetamine.engine.linear import Structure
 from kinetamine.models.compile import Compiled
+from kinetamine.models.equations import write_equations
 
 __all__ = ["Solver", "choose"]
 
 
-class Solver(Protocol):
+#: of a non-linear model: relative tolerance of a step, and absolute one as share of the largest dose
+RTOL, ATOL_SHARE = 1e-9, 1e-15
+
+
+class Solver:
     """What a run needs of an engine.
 
     `observed` is the number of rows it writes: the outputs that are sums of states, then the states that
     other outputs are computed from.
     """
 
-    observed: int
+    def __init__(
+        self,
+        model: Compiled,
+        outputs: tuple[str, ...],
+        inputs: tuple[int, ...],
+        steady: bool,
+        notify: Callable[[str], None] | None,
+    ) -> None:
+        self.model, self.outputs = model, outputs
+        structure = model.structure(outputs, inputs, steady)
+        self.observed = len(structure.outputs)
+        self.module = self._kernel(structure, notify)
+
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
+        raise NotImplementedError
+
+    def _weights(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+        weights = self.model.weights(env, self.outputs, shape)
+        return weights.reshape(len(weights), -1)
 
     def run(
         self,
@@ -33,7 +57,6 @@ class Solver(Protocol):
         column_stride: int,
         doses: timeline.Doses,
         part_stride: tuple[int, int],
-        every: np.ndarray,
         out: np.ndarray,
         out_stride: tuple[int, int, int],
         status: np.ndarray,
@@ -46,52 +69,52 @@ class Solver(Protocol):
         env : dict
             Values of the model's names, broadcastable to `shape`; flattened, column
             ``column_of[patient] + version * column_stride`` is one version of one patient.
-        every : array (parts,), h
-            Dosing interval of each part, for steady states.
         out : array (observed, …)
             Written at ``patient * out_stride[0] + sample * out_stride[1] + out_stride[2]``.
         status, failed_at : array (patient,)
             Left 0 and NaN, or set to a code of `results.STATUS` and the time since the first dose, h (linear
             models: NaN).
         """
-        ...
+        raise NotImplementedError
 
 
-def more(doses: timeline.Doses, every: np.ndarray) -> np.ndarray:
-    """Duration, interval and phase of each part as the engine wants them, array (3, parts × columns)."""
-    return np.stack(
-        [doses.duration_h, np.broadcast_to(every[:, None], doses.value.shape), doses.phase_h]
-    ).reshape(3, -1)
-
-
-class _Linear:
-    def __init__(
-        self,
-        model: Compiled,
-        outputs: tuple[str, ...],
-        inputs: tuple[int, ...],
-        steady: bool,
-        notify: Callable[[str], None] | None,
-    ) -> None:
-        self.model, self.outputs = model, outputs
-        structure = model.structure(outputs, inputs, steady)
-        self.observed = len(structure.outputs)
-        self.module = linear.kernel(structure, notify)
+class _Linear(Solver):
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
+        return linear.kernel(structure, notify)
 
     def run(
-        self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, every,
-        out, out_stride, status, failed_at,
+        self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, out, out_stride,
+        status, failed_at,
     ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
         n = len(status)
         coefficients = self.model.coefficients(env, shape).reshape(len(self.model.places), -1)
-        weights = self.model.weights(env, self.outputs, shape)
-        weights = weights.reshape(len(weights), -1)
         self.module.run(
             0, (n + 7) // 8, n,
             plan_of, steps.start, steps.length, steps.h, steps.version, steps.code, steps.arg,
-            coefficients, weights, column_of, column_stride,
-            doses.state, doses.value.ravel(), more(doses, every), np.array(part_stride),
+            coefficients, self._weights(env, shape), column_of, column_stride,
+            doses.state, doses.value.ravel(), doses.more(), np.array(part_stride),
             out, np.array(out_stride), status,
+        )  # fmt: skip
+
+
+class _NonLinear(Solver):
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
+        self.written = write_equations(self.model)
+        equations = self.written.equations(structure.inputs, structure.outputs, structure.steady)
+        return nonlinear.kernel(equations, notify)
+
+    def run(
+        self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, out, out_stride,
+        status, failed_at,
+    ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+        n = len(status)
+        rows: list[Any] = [np.broadcast_to(env[name], shape).reshape(-1) for name in self.written.names]
+        parameters = np.array(rows, float).reshape(len(rows), int(np.prod(shape)))
+        self.module.run(
+            0, n, n, plan_of, steps.start, steps.origin, steps.h, steps.version, steps.code, steps.arg,
+            parameters, self._weights(env, shape), column_of, column_stride,
+            doses.state, doses.value.ravel(), doses.more(), np.array(part_stride),
+            out, np.array(out_stride), status, failed_at, RTOL, ATOL_SHARE,
         )  # fmt: skip
 
 
@@ -103,8 +126,4 @@ def choose(
     notify: Callable[[str], None] | None = None,
 ) -> Solver:
     """The engine for a model; `inputs` are the states that may be fed at a constant rate."""
-    if model.linear:
-        return _Linear(model, outputs, inputs, steady, notify)
-    from kinetamine.simulate.stiff import NonLinear
-
-    return NonLinear(model, outputs, inputs, steady, notify)
+    return (_Linear if model.linear else _NonLinear)(model, outputs, inputs, steady, notify)
