@@ -494,18 +494,12 @@ class Population:
         how = np.array([sampling.GIVEN if name in known else sampling.DRAWN for name in FOUR])
         if "height" not in known and "height" not in needed and plan.limits[2:] == (0.0, math.inf):
             how[3] = sampling.SKIPPED
-        failed = sampling.draw_people(
-            np.uint64(self.seed),
-            np.uint64(random.stream_number("people")),
-            start,
-            tables(),
-            how,
-            plan.ages,
-            plan.female,
-            plan.limits,
-            _ATTEMPTS,
-            out,
-        )
+        keys = (np.uint64(self.seed), np.uint64(random.stream_number("people")), start)
+        sampling.draw_ages(*keys, how, plan.ages, plan.female, out)
+        scores = np.empty(0)
+        if sampling.GIVEN in how[2:] and sampling.DRAWN in how[2:]:
+            scores = sampling.given_scores(tables(), how[2] == sampling.GIVEN, out)
+        failed = sampling.draw_sizes(*keys, tables(), how, scores, plan.limits, _ATTEMPTS, out)
         if failed >= 0:
             low, high = plan.limits[:2]
             raise CovariateError(

@@ -12,7 +12,16 @@ from numba import njit
 
 from kinetamine.engine.random import exp, log, normal_from_uniform, philox, uniform_from_word
 
-__all__ = ["DRAWN", "GIVEN", "SKIPPED", "draw_people", "height_of", "weight_of"]
+__all__ = [
+    "DRAWN",
+    "GIVEN",
+    "SKIPPED",
+    "draw_ages",
+    "draw_sizes",
+    "given_scores",
+    "height_of",
+    "weight_of",
+]
 
 DRAWN, GIVEN, SKIPPED = 0, 1, 2
 _ZERO = np.uint64(0)
@@ -154,8 +163,44 @@ def _height_score(t, sex, age, height):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw_people(seed, stream, first, t, how, ages, female, limits, attempts, out):
-    """Fill in what is not given.
+def draw_ages(seed, stream, first, how, ages, female, out):
+    """Fill in age and sex where they are not given; arguments as in `draw_sizes`.
+
+    Parameters
+    ----------
+    ages : tuple (low, high)
+        Years; drawn evenly between them.
+    female : float
+        Share of women.
+    """
+    for i in range(out.shape[1]):
+        w0, w1, _, _ = philox(seed, stream, _ZERO, np.uint64(first + i), _ZERO, _ZERO)
+        if how[0] == DRAWN:
+            out[0, i] = ages[0] + uniform_from_word(w0) * (ages[1] - ages[0])
+        if how[1] == DRAWN:
+            out[1, i] = 0.0 if uniform_from_word(w1) < female else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def given_scores(t, weight, people):
+    """Scores of weights (or heights) that are given, array (patient,); an odd value should not force an odder one.
+
+    Apart from `draw_sizes`, so that a run without them does not wait for this to be compiled.
+    """
+    scores = np.empty(people.shape[1])
+    for i in range(people.shape[1]):
+        age, sex = people[0, i], int(people[1, i])
+        if weight:
+            score = _weight_score(t, sex, age, people[2, i])
+        else:
+            score = _height_score(t, sex, age, people[3, i])
+        scores[i] = min(max(score, -4.0), 4.0)
+    return scores
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def draw_sizes(seed, stream, first, t, how, known, limits, attempts, out):
+    """Fill in weight and height where they are not given.
 
     Parameters
     ----------
@@ -165,10 +210,8 @@ def draw_people(seed, stream, first, t, how, ages, female, limits, attempts, out
     t : Tables
     how : array (4,)
         For age, sex, weight, height: DRAWN, GIVEN (then it stands in `out` already) or, for height, SKIPPED.
-    ages : tuple (low, high)
-        Years; drawn evenly between them.
-    female : float
-        Share of women.
+    known : array (patient,)
+        Scores of what is given of weight and height; not looked at when neither is.
     limits : tuple (lowest weight, highest weight, lowest height, highest height)
         Outside them weight and height are drawn again.
     attempts : int
@@ -181,48 +224,29 @@ def draw_people(seed, stream, first, t, how, ages, female, limits, attempts, out
     int
         Row of a patient whose limits could not be met, else -1.
     """
+    if how[2] == GIVEN and how[3] != DRAWN:
+        return -1
     for i in range(out.shape[1]):
-        patient = np.uint64(first + i)
-        w0, w1, w2, w3 = philox(seed, stream, _ZERO, patient, _ZERO, _ZERO)
-        if how[0] == DRAWN:
-            out[0, i] = ages[0] + uniform_from_word(w0) * (ages[1] - ages[0])
-        if how[1] == DRAWN:
-            out[1, i] = 0.0 if uniform_from_word(w1) < female else 1.0
-        if how[2] == GIVEN and how[3] != DRAWN:
-            continue
         age = out[0, i]
         sex = int(out[1, i])
         j, f = _place(t.correlation_age, 0, t.correlation_age.size, age)
         r = t.correlation[sex, j] + f * (t.correlation[sex, j + 1] - t.correlation[sex, j])
         rest = np.sqrt(1.0 - r * r)
-        known = 0.0  # score of the given one; an odd value should not force an odder one
-        if how[2] == GIVEN:
-            known = min(max(_weight_score(t, sex, age, out[2, i]), -4.0), 4.0)
-        elif how[3] == GIVEN:
-            known = min(max(_height_score(t, sex, age, out[3, i]), -4.0), 4.0)
         attempt = 0
         while True:
-            if attempt > 0:
-                w0, w1, w2, w3 = philox(seed, stream, np.uint64(attempt), patient, _ZERO, _ZERO)
-            a = normal_from_uniform(uniform_from_word(w2))
-            if how[3] == SKIPPED:
+            _, _, w2, w3 = philox(seed, stream, np.uint64(attempt), np.uint64(first + i), _ZERO, _ZERO)
+            # the scores of weight and height: one of them is the patient's own where it is given
+            a = known[i] if how[2] == GIVEN else normal_from_uniform(uniform_from_word(w2))
+            if how[3] != SKIPPED:
+                b = known[i] if how[3] == GIVEN else normal_from_uniform(uniform_from_word(w3))
+                if how[3] == GIVEN:
+                    a = r * b + rest * a
+                else:
+                    out[3, i] = height_of(t, sex, age, r * a + rest * b)
+            if how[2] != GIVEN:
                 out[2, i] = weight_of(t, sex, age, a)
-                if limits[0] <= out[2, i] <= limits[1]:
-                    break
-                attempt += 1
-                if attempt >= attempts:
-                    return i
-                continue
-            b = normal_from_uniform(uniform_from_word(w3))
-            if how[2] == GIVEN:
-                out[3, i] = height_of(t, sex, age, r * known + rest * b)
-            elif how[3] == GIVEN:
-                out[2, i] = weight_of(t, sex, age, r * known + rest * a)
-            else:
-                out[2, i] = weight_of(t, sex, age, a)
-                out[3, i] = height_of(t, sex, age, r * a + rest * b)
             fits = limits[0] <= out[2, i] <= limits[1] or how[2] == GIVEN
-            if fits and (limits[2] <= out[3, i] <= limits[3] or how[3] == GIVEN):
+            if fits and (how[3] != DRAWN or limits[2] <= out[3, i] <= limits[3]):
                 break
             attempt += 1
             if attempt >= attempts:
