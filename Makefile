@@ -62,7 +62,8 @@ docs: .venv/test.stamp
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_picture.py
 	for part in pk effects interactions course; do \
-	  $(BIN)/kinetamine validate $$part --out docs/validation_$$part.md || exit; done
+	  $(BIN)/kinetamine validate $$part --out docs/validation_$$part.md \
+	    --data src/kinetamine/data/validation/$$part.csv || exit; done
 	$(BIN)/python docs/make_validation.py
 	$(BIN)/kinetamine claims --format md > docs/claims.md
 

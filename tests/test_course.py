@@ -25,7 +25,9 @@ PLAIN = {
     "omega_half_life_slow": 0,
     "omega_half_life_fast": 0,
     "omega_placebo": 0,
+    "omega_wander": 0,
     "residual": 0,
+    "tau_onset": 0,
     "responder_share": 1,
     "baseline_sd": 0,
     "theta_placebo": 0,
@@ -74,6 +76,37 @@ def test_score_after_one_session_is_its_closed_form(model):
     )
     logit = math.log(32 / 28) - shift
     assert arm(p, [0], days)["mean"] == pytest.approx(60 / (1 + np.exp(-logit)), rel=1e-9)
+
+
+def test_onset_is_its_closed_form_and_late_it_does_not_matter():
+    p = values(**PLAIN | {"tau_onset": 0.1})
+    days = np.array([0.04, 0.1, 1, 3])
+    k, a = math.log(2) / p["half_life_slow"], 1 / 0.1
+    expected = p["gain_slow"] * a / (a - k) * (np.exp(-k * days) - np.exp(-a * days))
+    found = [state_of(score, p) for score in arm(p, [0], days)["mean"]]
+    assert found == pytest.approx(expected, rel=1e-9)
+    at_once = values(**PLAIN)
+    assert arm(p, [0, 3], [14])["mean"][0] == pytest.approx(arm(at_once, [0, 3], [14])["mean"][0], rel=0.01)
+
+
+def test_open_care_comes_with_sessions_and_goes_after_them():
+    p = values(**PLAIN | {"theta_slow": 0, "theta_open": 1, "tau_open": 10, "open_label": 1})
+    scores = arm(p, [0, 3, 7], [7, 14, 30])["mean"]
+    care = math.log(32 / 28) - np.log(scores / (60 - scores))
+    kept = math.exp(-0.7), math.exp(-1.4), math.exp(-1.6)
+    assert care == pytest.approx([1 - kept[0], 1 - kept[1], (1 - kept[1]) * kept[2]])
+    assert arm(p, [], [7, 30])["mean"] == pytest.approx(32)
+
+
+def test_illness_wanders_as_its_equation_says():
+    p = values(**PLAIN | {"omega_wander": 0.5, "tau_wander": 20, "theta_slow": 0})
+    scores = arm(p, [], [7, 28, 280, 287], n=20_000, keep_scores=True)["scores"]
+    path = np.log(scores / (60 - scores)) - math.log(32 / 28)
+    kept = math.exp(-7 / 20)
+    expected = 0.5 * np.sqrt(1 - np.exp(-2 * np.array([7, 28, 280]) / 20))
+    assert path[:, :3].std(axis=0) == pytest.approx(expected, rel=0.03)
+    assert np.corrcoef(path[:, 2], path[:, 3])[0, 1] == pytest.approx(kept, abs=0.02)
+    assert path.mean(axis=0) == pytest.approx(0, abs=0.02)
 
 
 def test_a_step_may_be_cut_into_many():
@@ -132,7 +165,7 @@ def test_scores_stay_on_the_scale():
 # --- patients ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*engine.NAMES[:25]])
+@pytest.mark.parametrize("name", [*engine.NAMES[: engine.NAMES.index("baseline_mean")]])
 def test_extreme_parameters_break_nothing(name):
     for value in (0.0, 1e-12, 1e6):
         with np.errstate(all="ignore"):
@@ -550,6 +583,10 @@ def test_a_course_file_is_the_same_course(tmp_path):
     file = kt.course(path, uncertainty=0)
     call = kt.course(SERIES, 300, 5, rules=[BOOSTER], weeks=12, switches={"refractory": 1}, uncertainty=0)
     assert np.array_equal(file["last_score"], call["last_score"])
+    path.write_text(f'doses = "{SERIES}"\nweeks = 2\nsetting = ["hospital", "new oral drug"]\n')
+    file = kt.course(path, n=50, uncertainty=0)
+    call = kt.course(SERIES, n=50, weeks=2, setting="hospital, new oral drug", uncertainty=0)
+    assert np.array_equal(file["last_score"], call["last_score"])
     path.write_text("doses = 3\nruls = []")
     with pytest.raises(FaultyFile, match="doses"):
         kt.course(path)
@@ -566,6 +603,8 @@ def test_a_course_file_is_the_same_course(tmp_path):
         {"visits": [1, 3], "rules": BOOSTER},
         {"model": "none"},
         {"pk": "none"},
+        {"setting": "open lable"},
+        {"setting": ("blinded", "open label")},
     ],
 )
 def test_wrong_arguments_are_refused(wrong):
@@ -586,6 +625,29 @@ def test_switches_do_what_trials_showed():
     assert response(14, oral_antidepressant=1) > response(14)
     assert response(1, expectancy=0) < response(1) < response(1, expectancy=2)
     assert response(1, drug_effect=0) < response(1)
+
+
+def test_a_setting_is_its_switches():
+    def end(regimen=SERIES, **more):
+        return kt.course(regimen, 1000, 1, weeks=4, uncertainty=0, **more)["mean"][-1]
+
+    assert end(setting="new oral drug") == end(switches={"oral_antidepressant": 1})
+    assert end(setting="Open-label") == end(switches={"open_label": 1}) < end()
+    assert end(setting=["blinded", "ongoing oral drug"]) == end()
+    for setting in ("hospital", "new oral drug"):
+        assert end(None, setting=setting) < end(None)
+    # open care is that of sessions, with drug or without
+    assert end(None, setting="open label") == end(None)
+    assert end(setting="open label", switches={"drug_effect": 0}) < end(switches={"drug_effect": 0})
+    # beside other care the drug adds less, once however much care there is
+    added = [
+        (end(s, switches={"oral_antidepressant": o, "hospital": h, "theta_oral": 0, "theta_placebo": 0}))
+        for s in (SERIES, None)
+        for o, h in ((0, 0), (1, 0), (1, 1))
+    ]
+    assert added[0] < added[1] == added[2] < added[3] == added[4] == added[5]
+    arm = kt.course(SERIES, 50, weeks=2, setting="hospital", uncertainty=0)
+    assert "setting: hospital" in arm.notes
 
 
 def test_drug_is_better_than_placebo_beyond_the_uncertainty():
@@ -618,6 +680,38 @@ def test_power_grows_with_the_trial():
         kt.trial({"drug": None}, n=10)
     with pytest.raises(UnknownName, match="response"):
         kt.trial(arms, n=10, endpoint="respons")
+
+
+def test_relapse_is_an_endpoint():
+    weeks = "84 mg nasal every 7 d x {}"
+    arms = {"go on": weeks.format(24), "stop": weeks.format(12)}
+    rule = "relapse when MADRS >= 22 at 2 visits in a row after week 12"
+    found = kt.trial(
+        arms, 80, "relapse", 300, day=168, relapse=rule, setting="open label", uncertainty=5, seed=1
+    )
+    row = found.comparisons[0]
+    assert -1 < row["difference"] < 0 and row["low"] < row["difference"] < row["high"]
+    assert row["hazard_ratio_low"] < row["hazard_ratio"] < 1
+    assert 0.05 < row["power"] < 1 and 0 < found.means["go on"] < found.means["stop"] < 1
+    with pytest.raises(InputError, match="nobody at risk"):
+        kt.trial(arms, 5, "relapse", 5, day=7, relapse=rule, uncertainty=0)
+
+
+def test_log_rank_agrees_with_scipy():
+    from scipy.stats import CensoredData, logrank
+
+    from kinetamine.course.trials import _Outcomes
+
+    rng = np.random.default_rng(1)
+    time = [np.ceil(rng.exponential(mean, (5, 60)) / 3) * 3 for mean in (10, 18)]
+    happened = [t <= 24 for t in time]
+    time = [np.minimum(t, 24) for t in time]
+    a, b = (_Outcomes(h.astype(float), t) for h, t in zip(happened, time, strict=True))
+    ratio, z = a.log_rank(b)
+    for k in range(5):
+        both = [CensoredData.right_censored(t[k], ~h[k]) for t, h in zip(time, happened, strict=True)]
+        assert z[k] == pytest.approx(logrank(*both).statistic)
+    assert (ratio > 0).all()
 
 
 def test_search_shows_its_error():
@@ -670,6 +764,12 @@ def test_command_line(capsys):
     assert code == 0 and json.loads(out)["birth"]["model"] == "two_state" and "not for a person" in err
     code, out, _ = cli(capsys, *words, "--format", "csv")
     assert code == 0 and out.startswith("day,n,mean")
+    code, out, _ = cli(capsys, *words, "--setting", "open label", "--setting", "new oral drug")
+    assert code == 0 and "setting: open label, new oral drug" in " ".join(out.split())
+    code, out, _ = cli(capsys, *words, "--visits", "0, 1, 28", "--baseline", "37.5, 5.6", "--format", "csv")
+    rows = [row.split(",") for row in out.splitlines()[1:]]
+    assert code == 0 and [float(row[0]) for row in rows] == [0, 1, 28]
+    assert float(rows[0][2]) == pytest.approx(37.5, abs=1.5)
 
 
 @pytest.mark.parametrize(
@@ -679,6 +779,8 @@ def test_command_line(capsys):
         ("esketamine_lable",),
         ("esketamine_label", "--dose", "84 mg nasal"),
         ("esketamine_label", "--set", "refractory"),
+        ("esketamine_label", "--setting", "hospitol"),
+        ("esketamine_label", "--visits", "weekly"),
         ("esketamine_label", "--format", "xml"),
     ],
 )

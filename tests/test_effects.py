@@ -284,16 +284,22 @@ def test_an_output_of_two_signals_is_computed():
     assert row.threshold == "7.2 L/min (asked for)"
 
 
+def signals(weights, rate, *limits):
+    return crossing.Signals([crossing.Signal(weights, rate, np.array(limits))])
+
+
 def test_a_falling_effect_and_one_never_there():
     curve = np.array([[[0.0, 1.0, 4.0, 0.0]]])
-    times, at_once = np.arange(4.0), np.array([np.inf])
+    times = np.arange(4.0)
     limit = crossing.limit_of(lambda s: 2.5 - 5 / (1 + s), 1)
     assert limit == pytest.approx([1.0])
-    found = crossing.cross(curve, np.ones((1, 1)), at_once, times, limit[None])[0, 0]
+    at_once = np.full((1, 1), np.inf)
+    found = crossing.cross(curve, signals(np.ones((1, 1, 1)), at_once, limit), times)[0, 0]
     np.testing.assert_allclose(found, [1, 2.75, 2, 4])
     never = crossing.limit_of(lambda s: s / (1 + s) - 2, 1)
     assert np.isinf(never).all()
-    assert np.isnan(crossing.cross(curve, np.ones((1, 1)), at_once, times, never[None])[0, 0, :2]).all()
+    found = crossing.cross(curve, signals(np.ones((1, 1, 1)), at_once, never), times)[0, 0]
+    assert np.isnan(found[:2]).all()
     assert crossing.limit_of(lambda s: np.sin(s), 1) is None
 
 
@@ -303,6 +309,81 @@ def test_a_site_follows_a_straight_line_exactly(weights):
     curves = np.repeat(times[None, None], len(weights), axis=0)
     got = crossing.follow(curves, weights, np.array([0.7]), times)[0]
     np.testing.assert_allclose(got, 2 * (times - (1 - np.exp(-0.7 * times)) / 0.7), rtol=1e-12)
+
+
+def test_signals_of_many_patients_are_those_of_each_alone():
+    rng, n, times = np.random.default_rng(3), 21, np.r_[0, np.cumsum([0.1, 0.2, 0.5] * 50)]
+    curves = np.abs(np.cumsum(rng.normal(size=(2, n, len(times))), axis=2))
+    curves[1, 5, 40] = np.nan  # a failed patient
+    rate = np.stack([np.where(np.arange(n) % 3, 2.0, np.inf), np.full(n, np.inf), rng.uniform(1, 3, n)])
+    weights, limits = rng.uniform(0.5, 1, (3, 2, n)), np.stack([np.full(n, 6.0), np.full(n, 1e9)])
+    weights[1, 0] = 0
+    kinds = [[0], [1], [2], [0, 1, 2]]
+    many = crossing.Signals(crossing.Signal(weights[k], rate[k], limits) for k in kinds)
+    found = crossing.cross(curves, many, times)
+    assert np.isnan(found[:, 5]).all() and np.isfinite(found[::2, 0, 0]).all()
+    assert np.isnan(found[1::2, :, :2]).all()
+    np.testing.assert_array_equal(crossing.cross(curves[:, 8:], many, times, 8), found[:, 8:])
+    for p in (0, 1, 20):
+        for row, k in enumerate(kinds):
+            parts = [crossing.follow(curves[:, [p]], weights[j][:, [p]], rate[j, [p]], times)[0] for j in k]
+            value, got = np.sum(parts, axis=0), found[2 * row, p]
+            assert (got[2], got[3]) == (times[value.argmax()], pytest.approx(value.max(), rel=1e-12))
+            above = np.flatnonzero(value >= 6)
+            if above[0] > 0:
+                assert times[above[0] - 1] < got[0] <= times[above[0]]
+            if above[-1] < len(times) - 1:
+                assert times[above[-1]] <= got[1] < times[above[-1] + 1]
+
+
+def test_an_output_that_is_no_sum_is_computed_at_all_times():
+    both = mine(
+        ("[parameters]", 'N = { analyte = "S-norketamine", site = "arterial plasma" }\n[parameters]'),
+        ("10 * (1 - 1 / (1 + (Ce / C50)^2))", "Ce * N / C50^2"),
+        ("range = [0, 10], ", ""),
+        ("value = 5, meaning", "value = 0.1, meaning"),
+    )
+    people, times = kt.Population(20, seed=2), np.arange(0, 4, 1 / 720)
+    row = one("8 mg iv", both, model=small(), population=people, until=4.0)
+    there = kt.simulate(link(small(), both), "8 mg iv", people, times=times)["high"] >= 0.1
+    assert 0.1 < row.affected == pytest.approx(there.any(axis=1).mean(), abs=1e-4)
+    onset = 60 * times[there.argmax(axis=1)][there.any(axis=1)]
+    assert row.onset_min["q50"] == pytest.approx(np.median(onset), abs=0.1)
+
+
+def test_what_is_remembered_changes_no_answer():
+    def ask(dose="84 mg esketamine nasal", **more):
+        fixed = {k: more.pop(k) for k in ("weight", "seed") if k in more}
+        people = kt.Population(60, **{"seed": 4, "uncertainty": True, **fixed})
+        return kt.effects(dose, population=people, until=6.0, **more).to_dicts()
+
+    first = ask()
+    others = [ask("56 mg esketamine nasal"), ask(seed=5)]
+    heavy, light = (ask("20 mg iv over 40 min", weight=kg) for kg in (95, 60))
+    higher = ask(effects="dissociation", threshold=2)
+    assert first not in others and heavy != light
+    assert higher[0]["affected"] < next(r for r in first if r["effect"] == "dissociation")["affected"]
+    assert ask() == first and ask("56 mg esketamine nasal") == others[0]
+    assert ask("20 mg iv over 40 min", weight=95) == heavy
+
+
+@pytest.mark.parametrize(
+    "dose", ["84 mg esketamine nasal", "0.5 mg/kg iv over 40 min", "2 mg/kg iv over 1 min"]
+)
+def test_fewer_points_move_the_medians_little(dose):
+    people = kt.Population(200, seed=1)
+    fine, coarse = (kt.effects(dose, population=people, until=8.0, **more) for more in ({}, {"points": 300}))
+    for a, b in zip(fine, coarse, strict=True):
+        assert a.affected == pytest.approx(b.affected, abs=0.011)
+        for key in ("onset_min", "offset_min", "duration_min"):
+            if getattr(a, key):
+                assert getattr(a, key)["q50"] == pytest.approx(getattr(b, key)["q50"], rel=0.02, abs=0.2)
+
+
+@pytest.mark.parametrize("points", [10, True, "300", 10**6])
+def test_points_out_of_reason_are_refused(points):
+    with pytest.raises(InputError, match="points"):
+        kt.effects("5 mg iv", population=kt.Patient(), points=points)
 
 
 def test_threads_and_pieces_change_nothing():
@@ -436,6 +517,12 @@ def test_two_models_of_enantiomers_and_all_models(capsys):
     assert row["onset_min"]["q05"] < row["onset_min"]["q95"]
     rows = json.loads(run(capsys, *words[:2], "--effect", "analgesia", "--format", "json", "--all-models"))
     assert len({r["model"] for r in rows}) == len(rows) > 3
+
+
+def test_fewer_points_from_the_command(capsys):
+    words = ["--dose", "84 mg esketamine nasal", "--format", "csv", "--until", "8 h"]
+    fine, coarse = (run(capsys, *words, *more) for more in ([], ["--points", "100"]))
+    assert fine != coarse and len(fine.splitlines()) == len(coarse.splitlines())
 
 
 def test_table_and_csv(capsys, tmp_path):

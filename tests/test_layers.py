@@ -5,7 +5,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("altair", "numba", "pandas", "pint", "polars", "scipy", "sympy", "numpy", "pydantic", "xarray")
+HEAVY = (
+    "fastapi",
+    "jinja2",
+    "numba",
+    "pandas",
+    "pint",
+    "polars",
+    "scipy",
+    "sympy",
+    "numpy",
+    "pydantic",
+    "uvicorn",
+    "vl_convert",
+    "xarray",
+)
 
 
 def test_rooms_import_only_rooms_above_them():

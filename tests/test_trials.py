@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from kinetamine.course import model as course_model
+from kinetamine.course.run import Plan
 from kinetamine.errors import FaultyFile
 from kinetamine.evidence import calibration, trials, validate_course
-from kinetamine.evidence.calibration import is_setting
-from kinetamine.evidence.predict_trials import BESIDE, EXPECTANCY, Predictor
-from kinetamine.evidence.trials import SETTINGS
+from kinetamine.evidence.predict_trials import Predictor, _picked
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(str(resources.files("kinetamine"))) / "data" / "trials"
@@ -126,7 +125,7 @@ def test_no_drug_effect_means_no_difference(data, predictor):
         for o in chosen
         if all(getattr(data.design(o), k) == getattr(data.design(o, control=True), k) for k in same)
     ]
-    for o, p in zip(chosen, predictor.predict(chosen, own, {}), strict=True):
+    for o, p in zip(chosen, predictor.predict(chosen, own), strict=True):
         # an odds ratio of equal arms is 1, a difference 0: the same patients in both
         assert p.value == pytest.approx(1.0 if o.measure.endswith("ratio") else 0.0, abs=1e-9)
 
@@ -137,12 +136,31 @@ def test_settings_move_what_they_name(data, predictor):
         data.outcome("aspire2-placebo-mean_change-1"),
         data.outcome("aspire2-esk_vs_placebo-mean_difference-1"),
     ]
-    plain = predictor.predict(chosen, own, {})
-    hoped = predictor.predict(chosen, own, {EXPECTANCY + "hospital": 2.0})
-    weak = predictor.predict(chosen, own, {BESIDE: 0.1})
+    plain = predictor.predict(chosen, own)
+    hoped = predictor.predict(chosen, own | {"hospital_placebo": 2 * own["hospital_placebo"]})
+    weak = predictor.predict(chosen, own | {"beside_drug": 0.1 * own["beside_drug"]})
     assert hoped[0].value < plain[0].value
     assert weak[0].value == plain[0].value
     assert plain[1].value < weak[1].value < 0
+
+
+def test_a_design_is_predicted_as_a_course_of_that_setting(data, predictor):
+    # the same words mean the same in a trial and in kt.course
+    o = data.outcome("zheng2019-ket-response_pct-12")
+    design = data.design(o)
+    assert design.setting == "open label"
+    values = course_model.load("one_state").values(**design.switches)
+    plan = Plan("0.5 mg/kg racemate iv over 40 min", 12 / 7, visits=[12], setting=design.setting)
+    assert plan.values == values
+
+
+def test_only_the_stable_are_picked():
+    scores = np.array(
+        [[30, 10, 9, 12], [10, 30, 12, 12], [30, 30, 8, 8], [8, 8, 13, 8], [8, 8, 8, 16], [40, 40, 16, 16]]
+    )
+    arm = {"scores": scores, "baseline": np.full(6, 32.0)}
+    assert _picked("stable remission", arm, 3).tolist() == [True, True, False, False, False, False]
+    assert _picked("stable response", arm, 3).tolist() == [False, False, True, True, True, True]
 
 
 def test_conditional_response_agrees_with_the_joint_one(data, predictor):
@@ -152,7 +170,7 @@ def test_conditional_response_agrees_with_the_joint_one(data, predictor):
         data.outcome(f"transform1_2_pooled-esk-response_pct{x}")
         for x in ("-1", "-28", "_given_day2_nonresponse-28")
     ]
-    early, late, after = (p.value / 100 for p in predictor.predict(o, own, {}))
+    early, late, after = (p.value / 100 for p in predictor.predict(o, own))
     both = late - (1 - early) * after
     assert 0 <= both <= min(early, late)
 
@@ -193,12 +211,10 @@ def test_the_model_file_holds_the_calibration(data):
     assert found.left_out == data.left_out()
     for name, p in found.parameters.items():
         assert p["low"] < p["value"] < p["high"]
-        if is_setting(name):
-            assert name == BESIDE or name.removeprefix(EXPECTANCY) in SETTINGS
-        else:
-            assert model.parameters[name].value == pytest.approx(p["value"], rel=1e-3)
-    free = [k for k in found.parameters if not is_setting(k)]
-    assert set(model.uncertainty.parameters) == set(free)
+        assert model.parameters[name].value == pytest.approx(p["value"], rel=1e-3)
+    assert set(model.uncertainty.parameters) == set(found.parameters)
+    unseen = {one.family for one in found.in_turn}
+    assert unseen and unseen.isdisjoint(data.left_out()) and unseen <= set(data.families())
 
 
 def test_draws_spread_as_the_covariance_says():
@@ -223,6 +239,10 @@ def test_the_target_of_the_calibration_is_met(report):
     found = dict(report.summary())
     assert found["fit"].n > 100
     assert found["fit"].held >= validate_course.TARGETS["fit"]
+    everyone = found[validate_course.TENTHS]
+    assert everyone.held >= validate_course.TARGETS["left out"]
+    assert everyone.n == found["fit"].n + found["left out"].n and everyone.trials > 20
+    assert everyone.low < everyone.held < everyone.high
 
 
 def test_page_is_stable_and_honest(report, tmp_path):

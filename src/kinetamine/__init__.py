@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetamine.comparison import Compared, Comparison, compare
     from kinetamine.course import (
         CourseResult,
         SearchResult,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AcuteEffect",
     "AcuteEffects",
+    "Compared",
+    "Comparison",
     "CourseResult",
     "DetectionResult",
     "Dose",
@@ -74,6 +77,7 @@ __all__ = [
     "available_models",
     "check",
     "claims",
+    "compare",
     "context_sensitive_half_time",
     "course",
     "detect",
@@ -100,6 +104,9 @@ _HOME = {
     "effects": ("kinetamine.effects", "effects"),
     "link": ("kinetamine.models.link", "link"),
     "regimens": ("kinetamine.dosing.library", "regimens"),
+    "Compared": ("kinetamine.comparison", "Compared"),
+    "Comparison": ("kinetamine.comparison", "Comparison"),
+    "compare": ("kinetamine.comparison", "compare"),
     "CourseResult": ("kinetamine.course", "CourseResult"),
     "DetectionResult": ("kinetamine.safety.detection", "DetectionResult"),
     "Dose": ("kinetamine.dosing", "Dose"),

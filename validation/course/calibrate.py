@@ -1,17 +1,20 @@
-"""Fit the one-state course model to published trials, and say how well each number is known.
+"""Fit a course model to published trials, and say how well each number is known.
 
-    python validation/course/calibrate.py          # about three minutes on one free core
-    python validation/course/calibrate.py --check  # the same, nothing written
+    python validation/course/calibrate.py                    # about seven minutes on one free core
+    python validation/course/calibrate.py --model two_state  # the other model: its file only
+    python validation/course/calibrate.py --check            # the same, nothing written
 
-It writes the estimates into `data/models/course/mono_state.toml` (value, 90 % range, covariance) and the rest
-(settings, profile intervals, correlations) into `data/trials/calibration.toml`. Same data, same seed, same result.
+It writes the estimates into the model file (value, 90 % range, covariance) and, of the default model, the rest
+(settings, profile intervals, correlations, what was left out in turn) into `data/trials/calibration.toml`. Same
+data, same seed, same result.
 
 What is fitted to: every usable outcome of `data/trials` whose trial is not left out (a tenth, by the hash of its
 name), not pooled and not beyond the range of the model. Weights: the distance from the published number counts in
 half-widths of its 95 % interval (Wilson's for shares, from SD or SE else); where nothing was published, a mean
-is taken to have an SD of 12 points and a time an error of 40 %. A recalled number counts half. Trials disagree
-by more than chance, so errors follow Student's t with 3 degrees of freedom. Each parameter has a weak prior
-around its start, so that what the data do not tell stays where it was.
+is taken to have an SD of 12 points and a time an error of 40 %. A recalled number counts half. Outcomes of one
+trial are measured in the same people, so the weight of a trial grows with the root of their number. Trials
+disagree by more than chance, so errors follow Student's t with 3 degrees of freedom. Each parameter has a weak
+prior around its start, so that what the data do not tell stays where it was.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import argparse
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +33,11 @@ from scipy.optimize import least_squares
 
 from kinetamine.course import model as course_model
 from kinetamine.evidence import trials
-from kinetamine.evidence.calibration import Scale, is_setting
-from kinetamine.evidence.predict_trials import BESIDE, EXPECTANCY, Predictor
+from kinetamine.evidence.calibration import Scale
+from kinetamine.evidence.predict_trials import Predictor
 from kinetamine.evidence.trials import Outcome, Trials
 
 DATA = Path(__file__).parents[2] / "src" / "kinetamine" / "data"
-MODEL = "mono_state"
 #: name: start, SD of the prior on the scale of the fit
 FREE = {
     "theta_slow": (3.0, 0.7),
@@ -46,15 +49,31 @@ FREE = {
     "weak_effect": (0.15, 0.7),
     "omega_theta": (0.35, 0.4),
     "residual": (0.25, 0.5),
+    "omega_wander": (0.5, 0.5),
+    "tau_wander": (20.0, 0.7),
+    "tau_onset": (0.08, 1.0),
     "saturation": (0.4, 0.7),
     "theta_placebo": (0.5, 0.7),
     "omega_placebo": (0.95, 0.4),
+    "tau_placebo": (0.1, 1.0),
+    "theta_open": (0.5, 0.7),
+    "tau_open": (10.0, 0.7),
     "theta_oral": (0.6, 1.0),
     "tau_oral": (28.0, 0.5),
+    "hospital_placebo": (2.0, 0.7),
+    "beside_drug": (0.7, 0.7),
     "relapse_hazard": (0.0025, 0.7),
-    EXPECTANCY + "open_label": (1.5, 0.7),
-    EXPECTANCY + "hospital": (2.0, 0.7),
-    BESIDE: (0.7, 0.7),
+}
+#: what a model has besides
+MORE: dict[str, dict[str, tuple[float, float]]] = {
+    "mono_state": {},
+    "two_state": {
+        "theta_fast": (1.0, 0.7),
+        "half_life_fast": (4.0, 0.5),
+        "theta_slow": (1.7, 0.7),
+        "gain_slow": (0.2, 0.7),
+        "half_life_slow": (12.0, 0.5),
+    },
 }
 PATIENTS, SEED, STARTS = 2000, 4, 4
 #: step of the derivatives on the scale of the fit: large, for shares of 2000 patients are steps
@@ -73,6 +92,7 @@ LIMIT = 3.84
 class Fit:
     """Estimates on the scale of the fit, with what surrounds them."""
 
+    model: str
     names: list[str]
     x: np.ndarray
     covariance: np.ndarray
@@ -89,15 +109,22 @@ class Fit:
 class Problem:
     """Residuals of a set of parameters."""
 
-    def __init__(self, data: Trials, outcomes: Sequence[Outcome], patients: int = PATIENTS) -> None:
+    def __init__(
+        self, data: Trials, outcomes: Sequence[Outcome], patients: int = PATIENTS, model: str = "mono_state"
+    ) -> None:
         self.data, self.outcomes = data, outcomes
-        model = course_model.load(MODEL)
-        self.base = model.values()
-        self.predictor = Predictor(data, model, patients, SEED)
-        self.names = list(FREE)
-        self.start = np.array([Scale.of(k).to(v) for k, (v, _) in FREE.items()])
-        self.prior = np.array([sd for _, sd in FREE.values()])
-        self.weight = np.array([RECALLED if o.seen == "recalled" else 1.0 for o in outcomes])
+        loaded = course_model.load(model)
+        self.base = loaded.values()
+        self.predictor = Predictor(data, loaded, patients, SEED)
+        free = FREE | MORE[model]
+        self.names = list(free)
+        self.start = np.array([Scale.of(k).to(v) for k, (v, _) in free.items()])
+        self.prior = np.array([sd for _, sd in free.values()])
+        family = [data.design(o).family for o in outcomes]
+        many = Counter(family)
+        share = np.array([many[name] ** -0.25 for name in family])
+        seen = np.array([RECALLED if o.seen == "recalled" else 1.0 for o in outcomes])
+        self.weight = seen * share / math.sqrt(np.mean(share**2))
         self.intervals = [o.published() or self._assumed(o) for o in outcomes]
 
     def _assumed(self, o: Outcome) -> tuple[float, float]:
@@ -117,16 +144,10 @@ class Problem:
 
     def errors(self, x: np.ndarray) -> np.ndarray:
         """Prediction minus published in standard errors, beyond ±1.96 where outside the published interval."""
-        own, settings = dict(self.base), {}
-        for name, v in zip(self.names, x, strict=True):
-            value = Scale.of(name).back(v)
-            if is_setting(name):
-                settings[name] = value
-            else:
-                own[name] = value
+        own = self.base | {k: Scale.of(k).back(v) for k, v in zip(self.names, x, strict=True)}
         found = []
         for o, (low, high), p in zip(
-            self.outcomes, self.intervals, self.predictor.predict(self.outcomes, own, settings), strict=True
+            self.outcomes, self.intervals, self.predictor.predict(self.outcomes, own), strict=True
         ):
             a, b, lo, hi = p.value, o.value, low, high
             if p.scale == "log":
@@ -154,20 +175,28 @@ def fitted_to(data: Trials) -> list[Outcome]:
     return [o for o in data.usable() if data.role(o) == "fit"]
 
 
-def calibrate(data: Trials, outcomes: Sequence[Outcome], patients: int = PATIENTS, steps: int = 10) -> Fit:
+def calibrate(
+    data: Trials,
+    outcomes: Sequence[Outcome],
+    patients: int = PATIENTS,
+    steps: int = 10,
+    model: str = "mono_state",
+) -> Fit:
     """Estimate, covariance and profile intervals."""
-    problem = Problem(data, outcomes, patients)
-    # shares of 2000 patients are steps, so the surface has small hollows: from several places, then on from the best
+    # shares of 2000 patients are steps, so the surface has small hollows: in few patients from several places,
+    # then on in all from the best two
+    rough, problem = (Problem(data, outcomes, n, model) for n in (patients // 4, patients))
     spread = np.random.default_rng(SEED).standard_normal((STARTS, problem.start.size))
     spread[0] = 0.0
     first = [
         least_squares(
-            problem.residuals, problem.start + 0.5 * problem.prior * z, jac=problem.jacobian, max_nfev=steps
+            rough.residuals, rough.start + 0.5 * rough.prior * z, jac=rough.jacobian, max_nfev=steps
         )
         for z in spread
     ]
-    x = min(first, key=lambda one: one.cost).x
-    found = least_squares(problem.residuals, x, jac=problem.jacobian, max_nfev=steps)
+    best_two = sorted(first, key=lambda one: one.cost)[:2]
+    on = [least_squares(problem.residuals, one.x, jac=problem.jacobian, max_nfev=steps) for one in best_two]
+    found = min(on, key=lambda one: one.cost)
     x = found.x
     jacobian = problem.jacobian(x)
     # outcomes of one arm are measured in the same people: they count as one and a little
@@ -177,26 +206,38 @@ def calibrate(data: Trials, outcomes: Sequence[Outcome], patients: int = PATIENT
     covariance = per_arm * np.linalg.inv(information)
     best = float(np.sum(found.fun**2))
     ends = np.array([_profile(problem, x, jacobian, j, best, per_arm) for j in range(x.size)])
-    return Fit(problem.names, x, covariance, ends[:, 0], ends[:, 1], len(outcomes), per_arm, best)
+    return Fit(model, problem.names, x, covariance, ends[:, 0], ends[:, 1], len(outcomes), per_arm, best)
 
 
-def cross_validate(data: Trials, fit: Fit, patients: int = PATIENTS, steps: int = 4) -> tuple[int, int]:
-    """Each further tenth of the trials predicted from the others: published intervals, and how many of them hold."""
+@dataclass
+class Unseen:
+    """Outcomes with a published interval, and how many of those intervals hold the prediction."""
+
+    family: str
+    outcomes: int
+    held: int
+
+
+def in_turn(data: Trials, fit: Fit, size: int, patients: int = PATIENTS, steps: int = 3) -> list[Unseen]:
+    """So many families at a time predicted from the others; those of `left_out` are in no fit at all."""
     families = data.families()[len(data.left_out()) :]
-    size = len(data.left_out())
-    counted = held = 0
+    found = []
     for k in range(0, len(families), size):
         out = families[k : k + size]
         split: dict[bool, list[Outcome]] = {True: [], False: []}
         for o in fitted_to(data):
             split[data.design(o).family in out].append(o)
-        others = Problem(data, split[False], patients)
-        x = least_squares(others.residuals, fit.x, jac=others.jacobian, max_nfev=steps).x
         unseen = [o for o in split[True] if o.published() is not None]
-        errors = Problem(data, unseen, patients).errors(x) if unseen else np.empty(0)
-        counted += len(unseen)
-        held += int(np.sum(np.abs(errors) <= 1.96))
-    return counted, held
+        if not unseen:
+            continue
+        others = Problem(data, split[False], patients, fit.model)
+        x = least_squares(others.residuals, fit.x, jac=others.jacobian, max_nfev=steps).x
+        inside = np.abs(Problem(data, unseen, patients, fit.model).errors(x)) <= 1.96
+        for family in out:
+            own = [bool(i) for o, i in zip(unseen, inside, strict=True) if data.design(o).family == family]
+            if own:
+                found.append(Unseen(family, len(own), sum(own)))
+    return found
 
 
 def _profile(
@@ -231,16 +272,14 @@ def _profile(
     return ends[0], ends[1]
 
 
-def write(fit: Fit, data: Trials, crossed: tuple[int, int]) -> None:
-    """Into the model file and `calibration.toml`."""
+def write_model(fit: Fit) -> None:
+    """Estimates, ranges and covariance into the model file."""
     values = fit.values()
     sd = np.sqrt(np.diag(fit.covariance))
     ranges = [fit.values(fit.x + 1.645 * s * sd) for s in (-1, 1)]
-    own = [k for k in fit.names if not is_setting(k)]
-    at = [fit.names.index(k) for k in own]
-    path = DATA / "models" / "course" / f"{MODEL}.toml"
+    path = DATA / "models" / "course" / f"{fit.model}.toml"
     text = path.read_text("utf-8")
-    for k in own:
+    for k in fit.names:
         text, hits = re.subn(
             rf'^({k} = \{{ value = )[^,]+(, .*?range = )\[[^\]]*\](.*?place = )"[^"]*"',
             rf'\g<1>{values[k]:.4g}\g<2>[{ranges[0][k]:.4g}, {ranges[1][k]:.4g}]\g<3>"{PLACE}"',
@@ -251,14 +290,18 @@ def write(fit: Fit, data: Trials, crossed: tuple[int, int]) -> None:
     text = re.sub(r"\n\[uncertainty\].*?(?=\n\[|\Z)", "", text, flags=re.DOTALL).rstrip() + "\n"
     path.write_text(text, encoding="utf-8")
     # the model file draws every share on the logit scale; d logit = d log / (1 - value)
-    steps = [_to_file(k, values[k], course_model.load(path)) for k in own]
-    covariance = fit.covariance[np.ix_(at, at)] * np.outer(steps, steps)
+    steps = [_to_file(k, values[k], course_model.load(path)) for k in fit.names]
+    covariance = fit.covariance * np.outer(steps, steps)
     text += "\n[uncertainty]               # of the fitted ones together; logit for shares, else log\n"
-    text += f"parameters = {_strings(own)}\ncovariance = [\n{_matrix(covariance)}]\n"
+    text += f"parameters = {_strings(fit.names)}\ncovariance = [\n{_matrix(covariance)}]\n"
     text += f'place = "{PLACE}"\n'
     path.write_text(text, encoding="utf-8")
     course_model.load(path)
 
+
+def write_calibration(fit: Fit, data: Trials, tenths: list[Unseen], single: list[Unseen]) -> None:
+    """All about the fit into `calibration.toml`."""
+    sd = np.sqrt(np.diag(fit.covariance))
     correlation = fit.covariance / np.outer(sd, sd)
     pairs = sorted(
         ((abs(correlation[i, j]), i, j) for i in range(len(sd)) for j in range(i)), reverse=True
@@ -266,7 +309,7 @@ def write(fit: Fit, data: Trials, crossed: tuple[int, int]) -> None:
     lines = [
         "# Written by validation/course/calibrate.py: do not edit.",
         "format = 1",
-        f'model = "{MODEL}"',
+        f'model = "{fit.model}"',
         f'trials = "{data.digest}"          # digest of designs.csv and outcomes.csv',
         f"left_out = {_strings(data.left_out())}",
         f"seed = {SEED}",
@@ -274,8 +317,6 @@ def write(fit: Fit, data: Trials, crossed: tuple[int, int]) -> None:
         f"outcomes = {fit.outcomes}",
         f"outcomes_per_arm = {fit.per_arm:.3f}   # variances are this much larger than if all were independent",
         f"cost = {fit.cost:.2f}             # -2 log likelihood with the priors, up to a constant",
-        "# each further tenth of the trials left out in turn: published intervals, and those that held the prediction",
-        f"cross_validation = {{ outcomes = {crossed[0]}, held = {crossed[1]} }}",
         "",
         "# Estimates; `low` and `high` end the 95 % profile interval; start and prior_sd as in the script.",
     ]
@@ -291,6 +332,16 @@ def write(fit: Fit, data: Trials, crossed: tuple[int, int]) -> None:
             lines.append(
                 f"[[confounded]]\npair = {_strings([fit.names[i], fit.names[j]])}\nr = {correlation[i, j]:.2f}\n"
             )
+    alone = {one.family: one for one in single}
+    lines += [
+        "# Trials predicted from fits without them: outcomes with a published interval, and intervals that hold."
+    ]
+    for one in tenths:
+        lines.append(
+            f'[[in_turn]]\nfamily = "{one.family}"\noutcomes = {one.outcomes}\n'
+            f"held_tenth = {one.held}    # its tenth of the trials left out\n"
+            f"held_alone = {alone[one.family].held}    # only this trial left out\n"
+        )
     lines += [
         "[uncertainty]",
         f"parameters = {_strings(fit.names)}",
@@ -321,20 +372,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--model", choices=sorted(MORE), default="mono_state")
     options = parser.parse_args(arguments)
     data = trials.load()
     outcomes = fitted_to(data)
     print(f"{len(outcomes)} outcomes, left out: {', '.join(data.left_out())}", file=sys.stderr)
-    fit = calibrate(data, outcomes)
+    fit = calibrate(data, outcomes, model=options.model)
     values, low, high = fit.values(), fit.values(fit.low), fit.values(fit.high)
     for k in fit.names:
         print(f"{k:28s} {values[k]:9.4g}   95 % {low[k]:.4g} to {high[k]:.4g}")
-    crossed = cross_validate(data, fit)
-    print(
-        f"cost {fit.cost:.1f}; in turn left out: {crossed[1]} of {crossed[0]} published intervals hold the prediction"
-    )
     if not options.check:
-        write(fit, data, crossed)
+        write_model(fit)
+    tenths = in_turn(data, fit, len(data.left_out()))
+    print(f"cost {fit.cost:.1f}; a tenth left out in turn: {_held(tenths)}")
+    if options.model == "mono_state":
+        single = in_turn(data, fit, 1, steps=2)
+        print(f"one trial left out in turn: {_held(single)}")
+        if not options.check:
+            write_calibration(fit, data, tenths, single)
+
+
+def _held(found: Sequence[Unseen]) -> str:
+    held, n = sum(one.held for one in found), sum(one.outcomes for one in found)
+    return f"{held} of {n} published intervals hold the prediction"
 
 
 if __name__ == "__main__":

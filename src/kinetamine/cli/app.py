@@ -15,6 +15,7 @@ import typer
 from kinetamine.cli import (
     check,
     claims,
+    compare,
     course,
     detect,
     effects,
@@ -67,6 +68,7 @@ def _root(
 for part in (
     simulate,
     effects,
+    compare,
     models,
     validate,
     infusion,

@@ -66,12 +66,28 @@ def _course(
     seed: Annotated[
         int | None, typer.Option(metavar="S", help="Same seed, same people.", rich_help_panel=_WHO)
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORDS",
+            help="'open label' (default blinded), 'hospital', 'new oral drug', 'refractory'; repeat for more.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEAN,SD",
+            help="MADRS at entry, such as '37.5, 5.6'; default the model's 32, 5.5.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="A switch or parameter of the course model, such as oral_antidepressant=1.",
+            help="A switch or parameter of the course model, such as naltrexone=1.",
             rich_help_panel=_WHO,
         ),
     ] = None,
@@ -92,6 +108,18 @@ def _course(
             help="Such as 'relapse when MADRS >= 22 at 2 visits in a row after remission'.",
             rich_help_panel=_HOW,
         ),
+    ] = None,
+    visits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Days of scores, the first session on day 0, such as '0, 1, 7, 28'; default weekly.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    response: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Improvement that counts, default 0.5.", rich_help_panel=_HOW),
     ] = None,
     remission: Annotated[
         float | None,
@@ -139,13 +167,17 @@ def _course(
         weeks,
         pk=pk,
         relapse=relapse,
+        visits=_numbers("--visits", visits),
+        baseline=_numbers("--baseline", baseline),
+        response=response,
         remission=remission,
+        setting=setting,
         switches=_switches(set_ or []),
     )
     if figure is not None:
-        from kinetamine.report import courses, figures
+        from kinetamine.report import figures
 
-        figures.save(courses.course_figure(result), figure)
+        figures.save(figures.course(result), figure)
     if format_ == "table":
         text = _screen(result, cite, plain=out is not None)
     else:
@@ -168,10 +200,17 @@ def _switches(sets: list[str]) -> dict[str, float]:
         try:
             found[name] = float(value)
         except ValueError:
-            raise InputError(
-                "--set", repr(text), "a name and a number", "--set oral_antidepressant=1"
-            ) from None
+            raise InputError("--set", repr(text), "a name and a number", "--set naltrexone=1") from None
     return found
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(option, repr(text), "numbers with commas between", f'{option} "37.5, 5.6"') from None
 
 
 def _screen(result: CourseResult, cite: bool, plain: bool) -> str:

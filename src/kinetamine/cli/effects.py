@@ -13,7 +13,7 @@ from kinetamine.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from kinetamine.effects import AcuteEffects
 
-__all__ = ["register"]
+__all__ = ["people", "register"]
 
 _FORMATS = ("table", "json", "csv")
 _WHAT, _WHO, _WHEN, _OUT = "What is given", "Who gets it", "When to look", "What comes out"
@@ -103,6 +103,14 @@ def _effects(
             metavar="TIME", help="Time between points; finer just after a dose.", rich_help_panel=_WHEN
         ),
     ] = "1 min",
+    points: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Instead of --step at most about so many times, closest just after doses.",
+            rich_help_panel=_WHEN,
+        ),
+    ] = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="table|json|csv", help="How to show it.", rich_help_panel=_OUT)
     ] = "table",
@@ -124,11 +132,12 @@ def _effects(
     found = effects(
         dose,
         model=(model[0] if len(model) == 1 else model) if model else None,
-        population=_people(patients, seed, age, set_ or [], typical),
+        population=people(patients, seed, age, set_ or [], typical),
         effects=effect or None,
         threshold=_threshold(threshold or []),
         until=until,
         step=step,
+        points=points,
         all_models=all_models,
         allow_site_mismatch=allow_site_mismatch,
         notify=say,
@@ -149,7 +158,10 @@ def _effects(
         say(DISCLAIMER)
 
 
-def _people(patients: int, seed: int, age: str | None, sets: list[str], typical: bool) -> Any:
+def people(
+    patients: int, seed: int, age: str | None, sets: list[str], typical: bool, uncertainty: bool = True
+) -> Any:
+    """The people that the options of a command are about."""
     from kinetamine.population import Patient, Population
 
     fixed: dict[str, Any] = {k: _number(v) for k, v in named_values(sets).items()}
@@ -160,7 +172,7 @@ def _people(patients: int, seed: int, age: str | None, sets: list[str], typical:
         except ValueError:
             raise InputError("--age", repr(age), "years, one or two", "--age 18-65") from None
     if not typical:
-        return Population(patients, seed=seed, uncertainty=True, **fixed)
+        return Population(patients, seed=seed, uncertainty=uncertainty, **fixed)
     if isinstance(fixed.get("age"), tuple):
         raise InputError("--age", repr(age), "one age for one patient", "--age 40")
     return Patient(**fixed)

@@ -14,7 +14,7 @@ from kinetamine.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from kinetamine.infusion import Infusion
 
-__all__ = ["register"]
+__all__ = ["people_given", "plan_facts", "register"]
 
 _FORMATS = ("table", "json", "csv")
 _BANDS = (0.05, 0.5, 0.95)
@@ -121,7 +121,7 @@ def _infusion(
         target, model=model, duration=length, patient=Patient(**fixed), site=site, ke0=ke0, output=output,
         wake_at=wake_at, max_rate=max_rate, bolus=bolus, max_bolus=max_bolus, step=step,
     )  # fmt: skip
-    facts = _facts(plan)
+    facts = plan_facts(plan)
     if held_for is not None:
         spans = [text.strip() for text in held_for.split(",") if text.strip()]
         times = context_sensitive_half_time(model, spans, patient=plan.patient, output=plan.output)
@@ -136,7 +136,7 @@ def _infusion(
                 "a model with published variability",
                 "leaving it out",
             )
-        facts["people"] = _people(plan, Population(patients, seed=seed, **fixed))
+        facts["people"] = people_given(plan, Population(patients, seed=seed, **fixed))
     table = plan.table(every or (plan.duration_h / 12 if format_ == "table" else None))
     if format_ == "csv":
         emit(table.write_csv())
@@ -157,7 +157,7 @@ def _finite(hours: float | None) -> float | None:
     return hours if hours is not None and math.isfinite(hours) else None
 
 
-def _facts(plan: Infusion) -> dict[str, Any]:
+def plan_facts(plan: Infusion) -> dict[str, Any]:
     return {
         "model": plan.model,
         "output": plan.output,
@@ -179,7 +179,7 @@ def _facts(plan: Infusion) -> dict[str, Any]:
     }
 
 
-def _people(plan: Infusion, population: Any) -> dict[str, Any]:
+def people_given(plan: Infusion, population: Any) -> dict[str, Any]:
     """Quantiles over people who get the plan made for the typical patient."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from kinetamine.errors import UnknownName
 if TYPE_CHECKING:
     from kinetamine.safety.pd_interactions import Interaction
 
-__all__ = ["register"]
+__all__ = ["list_json", "register"]
 
 _EPILOG = """Examples:
 
@@ -40,7 +40,7 @@ def _interactions(
     if format_ not in _FORMATS:
         raise UnknownName("--format", format_, _FORMATS, "a format")
     if name is None:
-        emit(_list_json() if format_ == "json" else _list())
+        emit(list_json() if format_ == "json" else _list())
         return
     from kinetamine.safety import pd_interactions
 
@@ -48,7 +48,7 @@ def _interactions(
     emit(_one_json(found) if format_ == "json" else _one(name, found))
 
 
-def _list_json() -> str:
+def list_json() -> str:
     import json
 
     from kinetamine.safety import pd_interactions, perturbations

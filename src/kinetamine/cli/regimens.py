@@ -13,7 +13,7 @@ from kinetamine.errors import UnknownName
 if TYPE_CHECKING:
     from kinetamine.dosing.library import PublishedRegimen
 
-__all__ = ["register"]
+__all__ = ["command", "register"]
 
 _FORMATS = ("table", "json")
 _EPILOG = """Examples:
@@ -57,7 +57,7 @@ def _regimens(
     if format_ == "json":
         import json
 
-        rows = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": _command(r)} for r in chosen]
+        rows = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": command(r)} for r in chosen]
         emit(json.dumps(rows if regimen is None else rows[0], ensure_ascii=False, indent=1) + "\n")
         say(DISCLAIMER)
     elif regimen is not None:
@@ -66,7 +66,7 @@ def _regimens(
         emit(_list(chosen))
 
 
-def _command(record: PublishedRegimen) -> str | None:
+def command(record: PublishedRegimen) -> str | None:
     if not record.models:
         return None
     words = ["kinetamine", "simulate", "--model", record.models[0]]
@@ -106,6 +106,6 @@ def _one(record: PublishedRegimen) -> str:
     ]
     if record.note:
         parts.append(f"note: {record.note}")
-    command = _command(record)
-    parts.append(f"run: {command}" if command else f"cannot be simulated: no data for {record.missing}")
+    line = command(record)
+    parts.append(f"run: {line}" if line else f"cannot be simulated: no data for {record.missing}")
     return render(*parts, DISCLAIMER)

@@ -197,7 +197,7 @@ def _simulate(
         "quantiles": quantiles,
     }
     people = {"age": age, "seed": seed, "uncertainty": uncertainty or None, "residual": residual or None}
-    request = _scenario(scenario, asked, patients, people, set_ or [])
+    request = told = _scenario(scenario, asked, patients, people, set_ or [])
     if request.with_ or request.condition:
         from kinetamine.safety import interactions
 
@@ -210,7 +210,10 @@ def _simulate(
     with Progress(quiet) as watch:
         result = request.run(watch.progress, watch.notify)
         _warn(result, quiet)
-        page = _report_page(result, request) if report is not None else ""
+        if report is not None:
+            from kinetamine.report import html
+
+            page = html.of_scenario(result, told, command=output.command)
     if report is not None:
         write_whole(report, page, "--report")
     _deliver(result, request, kind, out, cite, quiet)
@@ -311,17 +314,6 @@ def _warn(result: Result | TableResult, quiet: bool) -> None:
     failed = result.n - int(result.ok.sum())
     if failed and not quiet:
         say(f"warning: {failed:,} of {result.n:,} patients could not be computed and are missing")
-
-
-def _report_page(result: Result | TableResult, scenario: Scenario) -> str:
-    from kinetamine.report import html
-
-    findings = None
-    if hasattr(result, "patients"):  # a table has no regimen to check
-        from kinetamine.safety.check import check
-
-        findings = [f for f in check(scenario).findings if f.severity != "information"]
-    return html.render(result, scenario.title or None, command=output.command, findings=findings)
 
 
 def _deliver(

@@ -21,7 +21,7 @@ kinetamine validate interactions --out docs/validation_interactions.md
 
 kinetamine validate course --out docs/validation_course.md
 
-kinetamine validate effects --out docs/validation_effects.md
+kinetamine validate effects --out docs/validation_effects.md --data effects.csv
 """
 _WHAT = ("pk", "interactions", "course", "effects")
 
@@ -46,19 +46,30 @@ def _validate(
             metavar="PATH.md", help="Write all of it: .md to read, .csv or .parquet to compute with."
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH.csv", help="Write each comparison, all parts in one shape, as the page shows them."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No messages but errors.")] = False,
 ) -> None:
     """Simulate every usable published observation and say how far off each prediction is."""
     if what not in _WHAT:
         raise UnknownName("validate", what, _WHAT, "pk or another of them")
-    if out is not None:
-        check_writable(out, "--out")
-    if what == "interactions":
-        _interactions(out, quiet)
-        return
-    if what == "effects":
-        _effects(out, quiet)
-        return
+    for path, option in ((out, "--out"), (data, "--data")):
+        if path is not None:
+            check_writable(path, option)
+    report = {"interactions": _interactions, "effects": _effects}.get(what, _report)(what, out, quiet)
+    if data is not None:
+        from kinetamine.evidence import stored
+
+        write_whole(data, stored.text(what, report), "--data")
+        if not quiet:
+            say(f"wrote {data}")
+
+
+def _report(what: str, out: str | None, quiet: bool) -> Any:
     report: Any
     if what == "pk":
         from kinetamine.evidence import validate_pk
@@ -77,9 +88,10 @@ def _validate(
     emit(text)
     if not quiet:
         say(f"wrote {out}" if out is not None else "the whole report: --out validation.md")
+    return report
 
 
-def _interactions(out: str | None, quiet: bool) -> None:
+def _interactions(what: str, out: str | None, quiet: bool) -> Any:
     from kinetamine.evidence import validate_interactions
     from kinetamine.safety import interactions
 
@@ -91,10 +103,11 @@ def _interactions(out: str | None, quiet: bool) -> None:
         table.add_row(name, *map(str, validate_interactions.counts(found, use)))
     emit(render(table))
     if not quiet:
-        say(f"wrote {out}" if out is not None else "each of them: --out validation_interactions.md")
+        say(f"wrote {out}" if out is not None else f"each of them: --out validation_{what}.md")
+    return found
 
 
-def _effects(out: str | None, quiet: bool) -> None:
+def _effects(what: str, out: str | None, quiet: bool) -> Any:
     from kinetamine.evidence import validate_effects, validation_effects_page
     from kinetamine.evidence.validation_page import significant
 
@@ -109,7 +122,8 @@ def _effects(out: str | None, quiet: bool) -> None:
     line = f"{done} of {total} observations predicted in {len(report.predicted)} comparisons."
     emit(render(table, line))
     if not quiet:
-        say(f"wrote {out}" if out is not None else "each of them: --out validation_effects.md")
+        say(f"wrote {out}" if out is not None else f"each of them: --out validation_{what}.md")
+    return report
 
 
 def _screen(report: Any) -> str:
@@ -135,12 +149,12 @@ def _screen_course(report: Any) -> str:
     for name, c in report.summary():
         if c.n:
             target = f"{TARGETS[name]:.0%}" if name in TARGETS else ""
-            table.add_row(name, str(c.n), str(c.trials), f"{c.held:.0%}", target, f"{c.bias:+.2f}")
-    crossed = report.calibration.cross_validation
+            share = f"{c.held:.0%} ({c.low:.0%}-{c.high:.0%})"
+            bias = f"{c.bias:+.2f}" if c.bias == c.bias else ""
+            table.add_row(name, str(c.n), str(c.trials), share, target, bias)
     lines = [
         f"{len(report.comparisons)} outcomes predicted, {len(report.unusable)} the model cannot express.",
-        "Interval holds: share of published 95 % intervals that hold the prediction.",
-        f"Each further tenth of the trials left out in turn: {crossed['held']} of {crossed['outcomes']} hold.",
+        "Interval holds: share of published 95 % intervals that hold the prediction, with Wilson's 95 % interval.",
         CAVEAT,
     ]
     return render(table, *lines)

@@ -41,6 +41,11 @@ NAMES = (
     "omega_placebo",
     "tau_placebo",
     "residual",
+    "omega_wander",
+    "tau_wander",
+    "tau_onset",
+    "theta_open",
+    "tau_open",
     "theta_oral",
     "tau_oral",
     "relapse_hazard",
@@ -49,6 +54,8 @@ NAMES = (
     "tolerance_half_life",
     "refractory_drug",
     "refractory_placebo",
+    "hospital_placebo",
+    "beside_drug",
     "naltrexone_drug",
     "rapamycin_half_life",
     "baseline_mean",
@@ -59,6 +66,8 @@ NAMES = (
     # switches: 0 off, 1 on, between the two in part
     "drug_effect",
     "expectancy",
+    "open_label",
+    "hospital",
     "oral_antidepressant",
     "refractory",
     "naltrexone",
@@ -86,10 +95,15 @@ PATIENT = (
     "last_session_d",
     "responder_class",
 )
+#: days between the points of the path on which illness wanders, straight lines between
+KNOT = 1.0
+#: open care counts for so many days from each session
+CARE = 7.0
 #: the histogram of scores has two bins a point
 BINS = 120
 _BLOCK = 4096
 _PEOPLE, _VISITS = stream_number("course", "people"), stream_number("course", "visits")
+_WANDER = stream_number("course", "wander")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -104,27 +118,43 @@ def _met(op, value, threshold):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _block(p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed, first, people, sums, hist):
-    """Patients ``first …`` of one block; fills `people` (patient, PATIENT), adds to `sums` and `hist`."""
+def _block(
+    p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed, first, people, sums, hist, scores
+):
+    """Patients ``first …`` of one block; fills `people` (patient, PATIENT), adds to `sums` and `hist`.
+
+    `scores` (patient, visit) is filled as well unless it has no columns.
+    """
     (th_fast, th_slow, gain_fast, gain_slow, h_fast, h_slow, share, weak, om_th, om_hf, om_hs) = p[:11]
-    (th_placebo, om_placebo, tau_placebo, residual, th_oral, tau_oral, hazard, dropout) = p[11:19]
-    (tolerance, tolerance_h, refractory_drug, refractory_placebo, naltrexone_drug, rapamycin_h) = p[19:25]
-    (b_mean, b_sd, b_low, b_high, top, drug_on, expectancy, oral_on, refractory, naltrexone, rapamycin) = p[
-        25:36
+    (th_placebo, om_placebo, tau_placebo, residual, om_wander, tau_wander, tau_onset) = p[11:18]
+    (th_open, tau_open, th_oral, tau_oral, hazard, dropout, tolerance, tolerance_h) = p[18:26]
+    (refractory_drug, refractory_placebo, hospital_placebo, beside_drug, naltrexone_drug, rapamycin_h) = p[
+        26:32
     ]
+    (b_mean, b_sd, b_low, b_high, top, drug_on, expectancy, open_on, hospital, oral_on) = p[32:42]
+    (refractory, naltrexone, rapamycin) = p[42:45]
     response, remission, planned_end, end_d = limits
     nan = math.nan
     ln2 = math.log(2.0)
     zero = np.uint64(0)
     one = np.uint64(1)
-    people_key, visits_key = np.uint64(_PEOPLE), np.uint64(_VISITS)
+    people_key, visits_key, wander_key = np.uint64(_PEOPLE), np.uint64(_VISITS), np.uint64(_WANDER)
     n_rules = rules.shape[0]
     done = np.zeros(n_rules, np.bool_)
     drug = (
-        drug_on * (1.0 + (refractory_drug - 1.0) * refractory) * (1.0 + (naltrexone_drug - 1.0) * naltrexone)
+        drug_on
+        * (1.0 + (refractory_drug - 1.0) * refractory)
+        * (1.0 + (naltrexone_drug - 1.0) * naltrexone)
+        * (1.0 + (beside_drug - 1.0) * max(min(oral_on, 1.0), hospital))
     )
     slower = 1.0 + (rapamycin_h - 1.0) * rapamycin
-    placebo_scale = expectancy * (1.0 + (refractory_placebo - 1.0) * refractory)
+    unspecific = expectancy * (1.0 + (refractory_placebo - 1.0) * refractory)
+    placebo_on = unspecific * (1.0 + (hospital_placebo - 1.0) * hospital) * th_placebo
+    opened = unspecific * open_on * th_open
+    # from one week to the next the illness keeps this much of where it was
+    kept = math.exp(-KNOT / tau_wander)
+    shock = om_wander * math.sqrt(1.0 - kept * kept)
+    onset = 1.0 / tau_onset if tau_onset > 0 else 0.0
     bins_per_point = hist.shape[1] / top
     tolerance_step = 2.0 ** (1.0 / tolerance_h) - 1.0
     for i in range(people.shape[0]):
@@ -139,17 +169,19 @@ def _block(p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed
             effect *= weak
         k_slow = ln2 / (h_slow * slower * math.exp(om_hs * normal_from_uniform(uniform_from_word(w2))))
         k_fast = ln2 / (h_fast * slower * math.exp(om_hf * normal_from_uniform(uniform_from_word(w3))))
-        placebo = (
-            placebo_scale * th_placebo * math.exp(om_placebo * normal_from_uniform(uniform_from_word(w4)))
-        )
+        suggestible = math.exp(om_placebo * normal_from_uniform(uniform_from_word(w4)))
         leaves = -math.log(uniform_from_word(w6)) / dropout if dropout > 0 else math.inf
         falls_ill = -math.log(uniform_from_word(w7)) / hazard if hazard > 0 else math.inf
         base_logit = math.log(base / (top - base))
 
-        fast = slow = used = 0.0
+        fast = slow = used = coming_fast = coming_slow = care = 0.0
+        wander = wandered = 0.0
+        knot = 0
+        z0 = z1 = z2 = z3 = zero
         t = 0.0
         step = -1.0
         q_fast = q_slow = q_used = 1.0
+        q_onset = in_fast = in_slow = 0.0
         score = base
         improvement = 0.0
         seen_d = 0.0
@@ -176,14 +208,34 @@ def _block(p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed
                     q_fast = math.exp(-k_fast * dt)
                     q_slow = math.exp(-k_slow * dt)
                     q_used = math.exp(-ln2 * dt / tolerance_h)
-                fast *= q_fast
-                slow *= q_slow
+                    if onset > 0:
+                        q_onset = math.exp(-onset * dt)
+                        in_fast = onset / (k_fast - onset) * (q_onset - q_fast)
+                        in_slow = onset / (k_slow - onset) * (q_onset - q_slow)
+                fast = fast * q_fast + coming_fast * in_fast
+                slow = slow * q_slow + coming_slow * in_slow
+                coming_fast *= q_onset
+                coming_slow *= q_onset
+                if opened > 0 and sessions > 0:
+                    cared = min(max(last_d + CARE - t, 0.0), dt)
+                    care = 1.0 - (1.0 - care) * math.exp(-cared / tau_open)
+                    care *= math.exp(-(dt - cared) / tau_open)
                 used *= q_used
                 t = now
             w0, w1, w2, w3 = philox(seed, visits_key, np.uint64(round(24.0 * now)), who, zero, zero)
             if now > 0:
-                x = base_logit - effect * (th_fast * fast + th_slow * slow)
-                x -= placebo * (1.0 - math.exp(-now / tau_placebo))
+                while shock > 0 and KNOT * knot < now:
+                    place = knot % 4
+                    if place == 0:
+                        z0, z1, z2, z3 = philox(seed, wander_key, np.uint64(knot // 4), who, zero, zero)
+                    z = z0 if place == 0 else z1 if place == 1 else z2 if place == 2 else z3
+                    knot += 1
+                    wandered = wander
+                    wander = kept * wander + shock * normal_from_uniform(uniform_from_word(z))
+                x = base_logit + wander + (wandered - wander) * (knot - now / KNOT)
+                x -= effect * (th_fast * fast + th_slow * slow)
+                x -= suggestible * placebo_on * (1.0 - math.exp(-now / tau_placebo))
+                x -= suggestible * opened * care
                 if oral_on > 0:
                     x -= oral_on * th_oral * (1.0 - math.exp(-now / tau_oral))
                 x += residual * normal_from_uniform(uniform_from_word(w0))
@@ -196,6 +248,8 @@ def _block(p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed
                 well = 1.0 if improvement >= response or score <= remission else 0.0
                 well_d += 0.5 * (well + was_well) * (now - seen_d)
                 was_well = well
+                if scores.shape[1] > 0:
+                    scores[i, v] = score
                 seen_d = now
                 responds = improvement >= response
                 remits = score <= remission
@@ -293,8 +347,14 @@ def _block(p, limits, event_d, strengths, visit_of, weekly, rules, relapse, seed
             if override == override:
                 give = override
             room = max(0.0, 1.0 - tolerance * min(used, 1.0))
-            fast += min(gain_fast * give * room, 1.0) * (1.0 - fast)
-            slow += min(gain_slow * give * room, 1.0) * (1.0 - slow)
+            more_fast = min(gain_fast * give * room, 1.0) * (1.0 - fast - coming_fast)
+            more_slow = min(gain_slow * give * room, 1.0) * (1.0 - slow - coming_slow)
+            if onset > 0:
+                coming_fast += more_fast
+                coming_slow += more_slow
+            else:
+                fast += more_fast
+                slow += more_slow
             used += tolerance_step
             sessions += 1
             last_d = now
@@ -351,6 +411,7 @@ def simulate_arm(
     end_d: float | None = None,
     first: int = 0,
     threads: int | None = None,
+    keep_scores: bool = False,
 ) -> dict[str, Any]:
     """One group through one course.
 
@@ -379,6 +440,8 @@ def simulate_arm(
     end_d : float, optional
         End of the follow-up; default the last visit or session.
     threads : int, optional
+    keep_scores : bool
+        Give the `scores` (patient, visit) too, nan for who has left: the only array that grows with visits.
 
     Returns
     -------
@@ -410,6 +473,7 @@ def simulate_arm(
     relapse = np.zeros(7) if relapse is None else np.asarray(relapse, float)
 
     people = np.empty((n, len(PATIENT)))
+    scores = np.full((n, visits_d.size if keep_scores else 0), math.nan)
     starts = range(0, n, _BLOCK)
     sums = np.zeros((len(starts), visits_d.size, 7))
     workers = min(threads or os.cpu_count() or 1, len(starts))
@@ -418,10 +482,10 @@ def simulate_arm(
     def work(lane: int) -> None:
         # a histogram counts, so lanes may share one; sums of floats are kept by block, in a fixed order
         for b in range(lane, len(starts), workers):
-            rows = people[starts[b] : starts[b] + _BLOCK]
+            rows = slice(starts[b], starts[b] + _BLOCK)
             _block(
                 p, limits, days, strength, visit, weekly, table, relapse, np.uint64(seed), first + starts[b],
-                rows, sums[b], hists[lane],
+                people[rows], sums[b], hists[lane], scores[rows],
             )  # fmt: skip
 
     if workers > 1:
@@ -445,4 +509,6 @@ def simulate_arm(
         "histogram": hists.sum(axis=0),
     }
     result.update(zip(PATIENT, people.T, strict=True))
+    if keep_scores:
+        result["scores"] = scores
     return result

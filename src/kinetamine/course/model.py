@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from statistics import NormalDist
@@ -22,12 +23,22 @@ from kinetamine.engine.random import normals, stream_number
 from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName, nearest
 from kinetamine.models.library import sources
 
-__all__ = ["CAVEAT", "CourseModel", "available", "load"]
+__all__ = ["CAVEAT", "SETTINGS", "CourseModel", "available", "load", "surroundings"]
 
 #: said with every figure and table of a course
 CAVEAT = "A model of groups with wide uncertainty, fitted to published trials: not for a person."
 #: parameters that drive the strength of a session, outside the kernel
 _EXPOSURE = ("saturation", "potency_r")
+
+#: what may surround a treatment: the word of a trial's design, and the switch it turns on
+SETTINGS = {
+    "blinded": None,
+    "open label": "open_label",
+    "hospital": "hospital",
+    "new oral drug": "oral_antidepressant",
+    "ongoing oral drug": None,
+    "refractory": "refractory",
+}
 
 #: the standard normal deviate with 95 % below it: a range holds the middle 90 %
 _NORMAL_95 = NormalDist().inv_cdf(0.95)
@@ -164,6 +175,30 @@ class CourseModel(_Record):
             fixed | {k: float(back(x)) for k, (_, back), x in zip(names, scales, centre + row, strict=True)}
             for row in step
         ]
+
+
+def surroundings(words: str | Iterable[str]) -> dict[str, float]:
+    """The switches that a design turns on: the one place where its words get a meaning.
+
+    Parameters
+    ----------
+    words : str or list of str
+        Words of `SETTINGS`; in one text with commas between.
+
+    Examples
+    --------
+    >>> surroundings("open label, new oral drug")
+    {'open_label': 1.0, 'oral_antidepressant': 1.0}
+    """
+    given = words.split(",") if isinstance(words, str) else list(words)
+    names = [" ".join(str(word).lower().replace("-", " ").replace("_", " ").split()) for word in given]
+    for name in names:
+        if name and name not in SETTINGS:
+            raise UnknownName("setting", name, SETTINGS, "what surrounds the treatment")
+    if {"blinded", "open label"} <= set(names):
+        raise InputError("setting", "blinded and open label", "one of the two")
+    switches = (SETTINGS[name] for name in names if name)
+    return {switch: 1.0 for switch in switches if switch is not None}
 
 
 def _logit(x: float) -> float:

@@ -42,11 +42,15 @@ class CourseFile(BaseModel):
     doses: str | tuple[str, ...]
     rules: tuple[str, ...] = ()
     weeks: float = Field(default=26, gt=0, le=_MOST_WEEKS)
+    visits: tuple[float, ...] | None = None
+    baseline: tuple[float, ...] | None = None
     relapse: str | None = None
+    response: float | None = None
     remission: float | None = None
     model: str | None = None
     patients: int | None = Field(default=None, ge=1, le=_MOST_PATIENTS)
     seed: int | None = Field(default=None, ge=0)
+    setting: str | tuple[str, ...] = ()
     switches: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -125,6 +129,7 @@ def course(
     relapse: str | None = None,
     response: float | None = None,
     remission: float | None = None,
+    setting: str | Iterable[str] | None = None,
     switches: Mapping[str, float] | None = None,
     uncertainty: int = _DRAWS,
     first: int = 0,
@@ -155,9 +160,13 @@ def course(
         Such as ``"relapse when MADRS >= 22 at 2 visits in a row after remission"``.
     response, remission : float, optional
         Share of improvement, and highest MADRS, that count.
+    setting : str or list of str, optional
+        What surrounds the treatment: ``"open label"`` or ``"blinded"`` (default), ``"hospital"``,
+        ``"new oral drug"`` (an antidepressant begun with it) or ``"ongoing oral drug"``, ``"refractory"``. Each
+        turns on a switch; their effects were fitted to the trials.
     switches : dict, optional
-        Switches (``oral_antidepressant``, ``refractory``, ``naltrexone``, ``rapamycin``, ``drug_effect``,
-        ``expectancy``) and any parameter of the model, by name.
+        Switches (``open_label``, ``hospital``, ``oral_antidepressant``, ``refractory``, ``naltrexone``,
+        ``rapamycin``, ``drug_effect``, ``expectancy``) and any parameter of the model, by name.
     uncertainty : int
         Draws of the uncertain parameters, each run on 500 patients; 0 leaves them out.
     first : int
@@ -190,7 +199,10 @@ def course(
         rules = [*file.rules, *([rules] if isinstance(rules, str) else rules)]
         n, seed, model = _first(n, file.patients), _first(seed, file.seed), _first(model, file.model)
         relapse, remission = _first(relapse, file.relapse), _first(remission, file.remission)
+        response, visits = _first(response, file.response), _first(visits, file.visits)
+        baseline = _first(baseline, file.baseline)
         weeks = _first(weeks, file.weeks)
+        setting = _first(setting, file.setting)
         switches = {**file.switches, **(switches or {})}
     n = whole("n", _first(n, _PATIENTS), 1, _MOST_PATIENTS)
     seed = whole("seed", _first(seed, 0), 0, 2**63)
@@ -205,6 +217,7 @@ def course(
         relapse=relapse,
         response=response,
         remission=remission,
+        setting=setting,
         switches=switches,
         baseline=baseline,
     )
@@ -263,12 +276,14 @@ class Plan:
         relapse: str | None = None,
         response: float | None = None,
         remission: float | None = None,
+        setting: str | Iterable[str] | None = None,
         switches: Mapping[str, float] | None = None,
         baseline: tuple[float, ...] | None = None,
     ) -> None:
         defaults = exposure.settings()["endpoints"]
         self.model = models.load(model)
-        self.changes = {name: float(value) for name, value in (switches or {}).items()}
+        surrounding = models.surroundings(setting or ())
+        self.changes = surrounding | {name: float(value) for name, value in (switches or {}).items()}
         self.values = self.model.values(**self.changes)
         self.baseline = _baseline(baseline)
         self.rules = visit_rules.parse_all(rules)
@@ -298,7 +313,15 @@ class Plan:
         self.grade = "extrapolated" if beyond else "fitted"
         seen = self.sessions.notes if self.sessions is not None else ()
         reference = f"reference session: {self.model.reference.dose}"
-        self.notes = (*beyond, "scores: MADRS", reference, *seen, *self.model.notes[:2])
+        around = ", ".join(word for word, switch in models.SETTINGS.items() if self.values.get(str(switch)))
+        self.notes = (
+            *beyond,
+            f"setting: {around or 'blinded, no new oral drug'}",
+            "scores: MADRS",
+            reference,
+            *seen,
+            *self.model.notes[:2],
+        )
         used = {p.source for p in self.model.parameters.values() if p.source is not None}
         mine = (part.get("source") for part in (*defaults.values(), *exposure.settings()["session"].values()))
         self.sources = tuple(sorted(used | {key for key in mine if key} | self._pk_sources()))

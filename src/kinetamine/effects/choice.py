@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kinetamine.dosing import Regimen
+from kinetamine.effects.keyed import Keyed
 from kinetamine.errors import Fault, FaultyFile, InputError, NoData
 from kinetamine.models import library
 from kinetamine.models.link import side_by_side
 from kinetamine.models.spec import Drug, ModelSpec
 
-__all__ = ["ADULT", "Choice", "age_span", "choices", "pk_models"]
+__all__ = ["ADULT", "Choice", "age_span", "choices", "fitting", "of_group", "pk_models", "together"]
 
 #: years from which a person counts as an adult, and the ages of adults when nobody says any
 ADULT, ADULTS = 18.0, (18.0, 65.0)
@@ -81,9 +82,24 @@ def _parts(name: str) -> list[str]:
     return [part.strip() for part in name.split("+")]
 
 
-def _loaded(name: str) -> ModelSpec:
-    parts = _parts(name)
-    return side_by_side(parts if len(parts) > 1 else name)
+def together(model: Any) -> ModelSpec:
+    """One model, or ``"a + b"`` or a list of two as a model of the racemate; the same two are joined once.
+
+    Examples
+    --------
+    >>> together("noppers_2011_s_ketamine + derived_r_ketamine_noppers_distribution").drug
+    'racemate'
+    """
+    if isinstance(model, str) and "+" in model and "/" not in model:
+        model = _parts(model)
+    several = isinstance(model, Sequence) and not isinstance(model, str)
+    specs = tuple(library.load(one, runnable=True) for one in (model if several else [model]))
+    return _joined(Keyed(tuple((spec.digest, spec.id) for spec in specs), specs))
+
+
+@functools.lru_cache(maxsize=64)
+def _joined(models: Keyed) -> ModelSpec:
+    return side_by_side(models.asked)
 
 
 def age_span(people: Any, model: ModelSpec | None) -> tuple[float, float]:
@@ -130,28 +146,17 @@ def pk_models(
         If none is known for the route, the drug and the people.
     """
     if model is not None:
-        if isinstance(model, str) and "+" in model and "/" not in model:
-            model = _parts(model)
-        spec = side_by_side(model)
+        spec = together(model)
         return [spec], age_span(people, spec), "named by the user"
-    ages = age_span(people, None)
-    group = "children" if ages[1] < ADULT else "adults"
-    if ages[0] < ADULT <= ages[1]:
-        raise InputError(
-            "population",
-            f"ages {ages[0]:g} to {ages[1]:g} years",
-            "children or adults, as effect models are of one or the other",
-            f"age=({ADULT:g}, {max(ages[1], ADULT):g})",
-        )
+    fits, ages = fitting(regimen, people)
     routes = {d.entry for d in regimen.doses}
-    drugs = {d.drug for d in regimen.doses if d.drug}
-    rows = [c for c in choices() if c.people == group and c.route in routes]
-    fits = [c for c in rows if not drugs or drugs == {c.drug}][: 1 if not drugs else None]
     if every and fits:
         found = _every(fits[0].drug, routes, ages)
     else:
-        found = [m for c in fits for m in map(_loaded, c.models) if routes <= set(m.routes)]
+        found = [m for c in fits for m in map(together, c.models) if routes <= set(m.routes)]
     if not found:
+        group = _group(ages)
+        drugs = {d.drug for d in regimen.doses if d.drug}
         have = "; ".join(sorted(f"{c.route} {c.drug}" for c in choices() if c.people == group))
         raise NoData(
             "doses",
@@ -162,14 +167,51 @@ def pk_models(
     return found, ages, "one of all that fit" if every else fits[0].reason
 
 
+def fitting(regimen: Regimen, people: Any) -> tuple[list[Choice], tuple[float, float]]:
+    """Rows of the table for these doses and people, and their ages; a dose without a drug means that of the first.
+
+    Raises
+    ------
+    InputError
+        If the people are both children and adults.
+
+    Examples
+    --------
+    >>> from kinetamine.population import Patient
+    >>> fitting(Regimen.parse("84 mg nasal"), Patient())[0][0].drug
+    'S-ketamine'
+    """
+    ages = age_span(people, None)
+    if ages[0] < ADULT <= ages[1]:
+        raise InputError(
+            "population",
+            f"ages {ages[0]:g} to {ages[1]:g} years",
+            "children or adults, as effect models are of one or the other",
+            f"age=({ADULT:g}, {max(ages[1], ADULT):g})",
+        )
+    routes = {d.entry for d in regimen.doses}
+    drugs = {d.drug for d in regimen.doses if d.drug}
+    rows = [c for c in choices() if c.people == _group(ages) and c.route in routes]
+    return [c for c in rows if not drugs or drugs == {c.drug}][: 1 if not drugs else None], ages
+
+
+def _group(ages: tuple[float, float]) -> str:
+    return "children" if ages[1] < ADULT else "adults"
+
+
+def of_group(spec: ModelSpec, ages: Sequence[float]) -> bool:
+    """Whether a model was made for adults, or children, as these people are; one that does not say is for all."""
+    low, high = spec.applies.age_years or ages
+    return high > ADULT if ages[0] >= ADULT else low < ADULT
+
+
 def _every(drug: str, routes: set[str], ages: Sequence[float]) -> list[ModelSpec]:
     found = []
     for entry in library.available():
         if entry.kind == "pk" and entry.status != "incomplete" and routes <= set(entry.routes):
             spec = library.load(entry.id)
             low, high = spec.applies.age_years or ages
-            same = high > ADULT if ages[0] >= ADULT else low < ADULT
-            if spec.drug == drug and same and low <= ages[1] and ages[0] <= high:
+            if spec.drug == drug and of_group(spec, ages) and low <= ages[1] and ages[0] <= high:
                 found.append(spec)
     pairs = {m for c in choices() if c.drug == drug and c.route in routes for m in c.models if "+" in m}
-    return found + [_loaded(p) for p in sorted(pairs) if min(ages) >= ADULT]
+    return found + [together(p) for p in sorted(pairs) if min(ages) >= ADULT]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.effects.keyed import Keyed
+from kinetamine.errors import Fault, InputError, NoData, UnknownName
 from kinetamine.models import library
 from kinetamine.models.link import Reading, readings
 from kinetamine.models.spec import ModelSpec
@@ -105,14 +107,17 @@ def jobs(
     """
     found: list[Job] = []
     refused: dict[str, NoData] = {}
+    given = [(pk, (pk.digest, pk.id), drug or pk.drug) for pk in models]
     for effect, outputs in modules:
         reasons: list[NoData] = []
-        for pk in models:
-            try:
-                found.append(_job(effect, outputs, pk, drug or pk.drug, ages, allow_site_mismatch))
+        own = (effect.digest, effect.id)
+        for pk, digest, dosed in given:
+            rest = (outputs, dosed, ages, allow_site_mismatch)
+            answer = _answer(Keyed((own, digest, rest), (effect, pk, *rest)))
+            if isinstance(answer, Job):
+                found.append(answer)
                 break
-            except NoData as error:
-                reasons.append(error)
+            reasons.append(NoData(answer.where, answer.given, answer.expected, answer.try_))
         else:
             refused[effect.id] = reasons[0]
     return [j for j in found if not _outdone(j, found, drug)], refused
@@ -130,10 +135,18 @@ def _outdone(job: Job, found: Iterable[Job], drug: str | None) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def _answer(question: Keyed) -> Job | Fault:
+    try:
+        return _job(*question.asked)
+    except NoData as error:
+        return error.faults[0]
+
+
 def _job(
     effect: ModelSpec,
-    outputs: tuple[str, ...],
     pk: ModelSpec,
+    outputs: tuple[str, ...],
     drug: str,
     ages: tuple[float, float],
     allow: bool,

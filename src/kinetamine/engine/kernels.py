@@ -12,11 +12,15 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 __all__ = ["folder", "load", "write_whole"]
+
+#: a module is in ``sys.modules`` before it is whole: another thread must not take it from there
+_LOADING = threading.RLock()
 
 
 @functools.cache
@@ -63,7 +67,11 @@ def load(kind: str, source: str, notify: Callable[[str], None] | None = None) ->
     """
     source = source.replace("@njit(nogil=True", "@njit(cache=True, nogil=True")
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    name = f"kinetamine_{kind}_{digest}"
+    with _LOADING:
+        return _load(f"kinetamine_{kind}_{digest}", source, notify)
+
+
+def _load(name: str, source: str, notify: Callable[[str], None] | None) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = folder() / f"{name}.py"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Calibration", "Scale", "is_setting", "load"]
+__all__ = ["Calibration", "InTurn", "Scale", "load"]
 
-_SHARES = ("gain_slow", "responder_share", "weak_effect")
+_SHARES = ("gain_slow", "responder_share", "weak_effect", "beside_drug")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,16 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class InTurn:
+    """A trial predicted from fits that had not seen it, with its tenth of the trials left out or it alone."""
+
+    family: str
+    outcomes: int
+    held_tenth: int
+    held_alone: int
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Estimates, their intervals and how they vary together.
 
@@ -60,12 +70,7 @@ class Calibration:
     parameters: dict[str, dict[str, float]]
     confounded: tuple[tuple[str, str, float], ...]
     covariance: np.ndarray
-    cross_validation: dict[str, int]
-
-    def split(self, values: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-        """Parameters of the model, and what settings do."""
-        settings = {k: v for k, v in values.items() if is_setting(k)}
-        return {k: v for k, v in values.items() if k not in settings}, settings
+    in_turn: tuple[InTurn, ...]
 
     def values(self) -> dict[str, float]:
         """The estimates."""
@@ -82,17 +87,6 @@ class Calibration:
         return [{k: Scale.of(k).back(float(v)) for k, v in zip(names, row, strict=True)} for row in rows]
 
 
-def is_setting(name: str) -> bool:
-    """Whether a fitted number says what a setting does; it is no parameter of the model then.
-
-    Examples
-    --------
-    >>> is_setting("expectancy open_label"), is_setting("theta_slow")
-    (True, False)
-    """
-    return " " in name
-
-
 @functools.cache
 def load() -> Calibration:
     """The calibration that comes with kinetamine."""
@@ -106,5 +100,5 @@ def load() -> Calibration:
         data["parameters"],
         tuple((*c["pair"], c["r"]) for c in data.get("confounded", ())),
         np.array(data["uncertainty"]["covariance"]),
-        data["cross_validation"],
+        tuple(InTurn(**one) for one in data["in_turn"]),
     )

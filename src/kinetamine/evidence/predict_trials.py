@@ -21,12 +21,7 @@ from kinetamine.evidence.trials import SHARES, Design, Outcome, Trials
 if TYPE_CHECKING:
     from kinetamine.course.model import CourseModel
 
-__all__ = ["BESIDE", "EXPECTANCY", "NEVER", "Prediction", "Predictor"]
-
-#: before the name of a setting: what it multiplies the effect of placebo with
-EXPECTANCY = "expectancy "
-#: what the drug's effect is multiplied with where a new oral antidepressant or hospital care works as well
-BESIDE = "drug_effect beside other care"
+__all__ = ["NEVER", "Prediction", "Predictor"]
 
 #: stands for "until the end" where half of an arm never relapses
 NEVER = 1000.0
@@ -67,7 +62,7 @@ class Predictor:
     >>> from kinetamine.evidence.trials import load
     >>> model, trials = load_model("one_state"), load()
     >>> outcome = trials.outcome("murrough2013_single-midazolam-mean_score-1")
-    >>> [found] = Predictor(trials, model, n=500).predict([outcome], model.values(), {})
+    >>> [found] = Predictor(trials, model, n=500).predict([outcome], model.values())
     >>> 20 < found.value < 31
     True
     """
@@ -82,10 +77,8 @@ class Predictor:
         self.trials, self.model, self.n, self.seed = trials, model, n, seed
         self._exposures: dict[str, tuple[float, float]] = {}
 
-    def predict(
-        self, outcomes: Iterable[Outcome], parameters: Mapping[str, float], settings: Mapping[str, float]
-    ) -> list[Prediction]:
-        """One prediction for each outcome; `settings` say what a setting does (see `EXPECTANCY`, `BESIDE`)."""
+    def predict(self, outcomes: Iterable[Outcome], parameters: Mapping[str, float]) -> list[Prediction]:
+        """One prediction for each outcome."""
         outcomes = list(outcomes)
         days: dict[tuple[str, str], set[float]] = {}
         for o in outcomes:
@@ -97,7 +90,7 @@ class Predictor:
                     if not o.measure.startswith("relapse"):
                         wanted.update(_days(o))
         arms = {
-            key: self._arm(self.trials.designs[key], sorted(wanted), parameters, settings)
+            key: self._arm(self.trials.designs[key], sorted(wanted), parameters)
             for key, wanted in days.items()
             if wanted
         }
@@ -108,7 +101,7 @@ class Predictor:
             if str(o.measure).startswith("relapse"):
                 for key in keys:
                     if key not in followed:
-                        followed[key] = self._followed(self.trials.designs[key], parameters, settings)
+                        followed[key] = self._followed(self.trials.designs[key], parameters)
                 found.append(_relapse(o, [followed[key] for key in keys]))
             else:
                 sizes = [self._size(o, key) for key in keys]
@@ -132,21 +125,12 @@ class Predictor:
         s, r = np.array([self._exposures[phrase] for phrase in doses]).T
         return exposure.strength(s, r, parameters)
 
-    def _own(
-        self, design: Design, parameters: Mapping[str, float], settings: Mapping[str, float]
-    ) -> dict[str, float]:
-        own = dict(parameters)
-        own["refractory"] = float("refractory" in design.settings)
-        own["oral_antidepressant"] = float("new_oral" in design.settings)
-        for word in design.settings:
-            own["expectancy"] *= settings.get(EXPECTANCY + word, 1.0)
-        if {"new_oral", "hospital"} & set(design.settings):
-            own["drug_effect"] *= settings.get(BESIDE, 1.0)
-        return own
-
-    def _run(self, design: Design, own: dict[str, float], visits: Any, **more: Any) -> dict[str, Any]:
+    def _run(
+        self, design: Design, parameters: Mapping[str, float], visits: Any, **more: Any
+    ) -> dict[str, Any]:
         from kinetamine.course.engine import simulate_arm
 
+        own = {**parameters, **design.switches}
         sessions = np.asarray(design.session_days) * 24.0
         strengths = self._strengths(design.doses, own) if design.doses else np.zeros(len(sessions))
         rules = _rules()
@@ -161,40 +145,46 @@ class Predictor:
             placebo_only=not design.doses, threads=1, **options,
         )  # fmt: skip
 
-    def _arm(
-        self,
-        design: Design,
-        days: Sequence[float],
-        parameters: Mapping[str, float],
-        settings: Mapping[str, float],
-    ) -> dict[str, Any]:
-        arm = self._run(design, self._own(design, parameters, settings), days)
+    def _arm(self, design: Design, days: Sequence[float], parameters: Mapping[str, float]) -> dict[str, Any]:
+        arm = self._run(design, parameters, days)
         arm["at"] = {day: k for k, day in enumerate(days)}
         return arm
 
-    def _followed(
-        self, design: Design, parameters: Mapping[str, float], settings: Mapping[str, float]
-    ) -> dict[str, Any]:
-        own = self._own(design, parameters, settings)
+    def _followed(self, design: Design, parameters: Mapping[str, float]) -> dict[str, Any]:
+        """Time to relapse of those whom the trial went on with."""
         last = design.session_days[-1]
-        picked = design.pick == "remission"
         start = design.pick_day if design.pick_day is not None else last + 1
         rules = _rules()
-        how = rules["relapse_after_remission" if picked else "relapse_after_response"]
+        how = rules["relapse_after_pick" if design.pick else "relapse_after_response"]
         gap = how["every_d"]
         visits = np.concatenate([[start], start + np.arange(gap, how["follow_d"] + gap, gap)])
-        if picked:
-            # the kernel starts from a response: the drop that takes the mean baseline into remission
-            rule = [1, 1, 0, how["score"], how["visits"], 2, start]
-            response = 1 - rules["remission"]["score"] / design.madrs_mean
-        else:
+        if design.pick is None:
             rule = [1, 2, 3, how["improvement"], how["visits"], 2, start]
-            response = rules["response"]["improvement"]
-        arm = self._run(design, own, visits, relapse=np.array(rule, float), response=response)
-        eligible = np.isfinite(arm["relapse_start_d"])
-        relapse = arm["relapse_d"][eligible]
-        origin = start if picked else last
+            arm = self._run(design, parameters, visits, relapse=np.array(rule, float))
+            relapse, origin = arm["relapse_d"][np.isfinite(arm["relapse_start_d"])], last
+        else:
+            before = start - np.array(rules["pick"]["days_before"], float)
+            rule = [1, 1, 0, how["score"], how["visits"], 2, start]
+            # the clock starts for everybody; then those are picked whom the trial would have picked
+            arm = self._run(
+                design, parameters, np.concatenate([before, visits]),
+                relapse=np.array(rule, float), response=-math.inf, keep_scores=True,
+            )  # fmt: skip
+            relapse, origin = arm["relapse_d"][_picked(design.pick, arm, before.size)], start
         return {"time": np.where(np.isfinite(relapse), relapse - origin, NEVER)}
+
+
+def _picked(pick: str, arm: Mapping[str, Any], weeks: int) -> np.ndarray:
+    """Who is stable in the last four weeks: `weeks` scores before that of the last day, the oldest first."""
+    rules = _rules()
+    scores = arm["scores"][:, : weeks + 1]
+    well = scores <= rules["remission"]["score"]
+    remission: np.ndarray = well[:, -2:].all(axis=1) & well[:, :-2].any(axis=1)
+    if pick == "stable remission":
+        return remission
+    better = scores[:, -2:] <= (1 - rules["response"]["improvement"]) * arm["baseline"][:, None]
+    response: np.ndarray = better.all(axis=1) & ~remission
+    return response
 
 
 def _days(o: Outcome) -> tuple[float, ...]:

@@ -21,10 +21,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from kinetamine.course.model import surroundings
 from kinetamine.errors import Fault, FaultyFile, InputError
 from kinetamine.evidence.rows import Record, read_rows, unknown
 
-__all__ = ["MEASURES", "SETTINGS", "Arm", "Design", "Outcome", "Trials", "load"]
+__all__ = ["MEASURES", "Arm", "Design", "Outcome", "Trials", "load", "wilson"]
 
 #: endpoint → what one arm (or two) must be asked. Shares are in percent, scores in points, times in days.
 MEASURES = (
@@ -36,9 +37,6 @@ MEASURES = (
 SHARES = ("response", "remission", "sustained_response", "late_response", "relapse", "relapse_free")
 RATIOS = ("response_ratio", "response_odds_ratio", "remission_ratio", "remission_odds_ratio",
           "relapse_hazard_ratio")  # fmt: skip
-
-#: what surrounds the drug in an arm
-SETTINGS = ("open_label", "hospital", "new_oral", "refractory")
 
 #: one trial in so many is left out of the calibration
 LEFT_OUT = 10
@@ -76,6 +74,7 @@ class Arm(Record):
 class Design(Record):
     """How the model runs an arm.
 
+    `setting` has words of `kinetamine.course.model.SETTINGS` with commas between.
     `session` is the dose of a session, or several after each other with `;` (the last one goes on), or "none".
     `group`: "trial" may be fitted to; "beyond" is outside what the model is fitted to (children, anaesthesia,
     oral doses); "pooled" is an analysis over trials that mostly stand here themselves. Trials of one `family`
@@ -93,7 +92,7 @@ class Design(Record):
     madrs_mean: float = Field(gt=0, lt=60)
     madrs_sd: float = Field(gt=0, lt=30)
     baseline_from: Literal["own", "borrowed", "recalled", "assumed"]
-    pick: Literal["remission"] | None = None
+    pick: Literal["stable remission", "stable response"] | None = None
     pick_day: float | None = None
     note: str | None = None
 
@@ -111,9 +110,9 @@ class Design(Record):
         return tuple(given[min(k, len(given) - 1)] for k in range(len(self.session_days)))
 
     @property
-    def settings(self) -> tuple[str, ...]:
-        """Words of `SETTINGS`."""
-        return tuple(self.setting.split())
+    def switches(self) -> dict[str, float]:
+        """What its setting turns on in a course model."""
+        return surroundings(self.setting)
 
 
 class Outcome(Record):
@@ -168,15 +167,26 @@ class Outcome(Record):
         if self.measure in SHARES:
             if self.n is None:
                 return None
-            from scipy.stats import binomtest
-
-            hits = min(round(self.value / 100 * self.n), self.n)
-            found = binomtest(hits, self.n).proportion_ci(0.95, method="wilson")
-            return 100 * float(found.low), 100 * float(found.high)
+            low, high = wilson(min(round(self.value / 100 * self.n), self.n), self.n)
+            return 100 * low, 100 * high
         if self.spread is None or (self.spread_kind == "SD" and (self.n is None or self.control is not None)):
             return None
         se = self.spread if self.spread_kind == "SE" else self.spread / math.sqrt(self.n or 1)
         return self.value - 1.96 * se, self.value + 1.96 * se
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share.
+
+    Examples
+    --------
+    >>> [round(x, 2) for x in wilson(3, 7)]
+    [0.16, 0.75]
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 @dataclass(frozen=True)
@@ -307,9 +317,10 @@ def _bad_designs(found: Trials) -> Iterable[Fault]:
 
     for design in found.designs.values():
         where = f"designs.csv {design.trial} {design.arm}"
-        for word in design.settings:
-            if word not in SETTINGS:
-                yield unknown(f"{where}, setting", word, SETTINGS)
+        try:
+            surroundings(design.setting)
+        except InputError as error:
+            yield from (Fault(f"{where}, setting", f.given, f.expected, f.try_) for f in error.faults)
         try:
             days = design.session_days
         except ValueError:

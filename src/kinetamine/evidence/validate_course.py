@@ -7,8 +7,8 @@ not is kept apart: agreement with the former is a fit, only the latter is a pred
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,21 @@ from kinetamine.errors import InputError
 from kinetamine.evidence import calibration, trials
 from kinetamine.evidence.calibration import Calibration
 from kinetamine.evidence.predict_trials import NEVER, Prediction, Predictor
-from kinetamine.evidence.trials import Outcome, Trials
+from kinetamine.evidence.trials import Outcome, Trials, wilson
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ROLES", "TARGETS", "Comparison", "Coverage", "Report", "run"]
+__all__ = ["ALONE", "ROLES", "TARGETS", "TENTHS", "Comparison", "Coverage", "Report", "run"]
 
 #: called with steps done, steps in all
 Progress = Callable[[int, int], None]
 
 ROLES = ("fit", "left out", "beyond", "pooled")
+#: every trial predicted by a fit that had not seen it: a tenth of the trials left out at a time, or one
+TENTHS, ALONE = "each tenth left out in turn", "each trial left out in turn"
 #: share of published intervals that should hold the prediction
-TARGETS = {"fit": 0.80, "left out": 0.65}
+TARGETS = {"fit": 0.80, "left out": 0.65, TENTHS: 0.65, ALONE: 0.65}
 #: patients of an arm: for the prediction, and for each of the sets of parameters behind its interval
 PATIENTS, DRAWN_PATIENTS, DRAWS, SEED = 4000, 1000, 60, 11
 
@@ -74,13 +76,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of some comparisons: how many, coverage of published intervals, bias in half-widths of them."""
+    """Of some comparisons: how many, coverage of published intervals, bias in half-widths of them.
+
+    `low` and `high` end Wilson's 95 % interval of `held`; `by_trial` is the mean of the shares of the trials.
+    """
 
     n: int
     held: float
-    bias: float
+    low: float
+    high: float
     trials: int
-    expected: float
+    by_trial: float
+    bias: float = math.nan
+    expected: float = math.nan
 
 
 def coverage(comparisons: Iterable[Comparison]) -> Coverage:
@@ -92,15 +100,26 @@ def coverage(comparisons: Iterable[Comparison]) -> Coverage:
     0
     """
     counted = [c for c in comparisons if c.inside is not None]
+    trials: dict[str, list[bool]] = {}
+    for c in counted:
+        trials.setdefault(c.family, []).append(bool(c.inside))
+    found = _counted({family: (len(held), sum(held)) for family, held in trials.items()})
     if not counted:
-        return Coverage(0, math.nan, math.nan, 0, math.nan)
-    return Coverage(
-        len(counted),
-        float(np.mean([bool(c.inside) for c in counted])),
-        float(np.median([c.distance for c in counted])),
-        len({c.family for c in counted}),
-        float(np.mean([c.expected for c in counted])),
+        return found
+    return replace(
+        found,
+        bias=float(np.median([c.distance for c in counted])),
+        expected=float(np.mean([c.expected for c in counted])),
     )
+
+
+def _counted(trials: Mapping[str, tuple[int, int]]) -> Coverage:
+    """Coverage from outcomes and intervals that hold, by trial."""
+    n, held = (sum(column) for column in zip((0, 0), *trials.values(), strict=True))
+    if not n:
+        return Coverage(0, math.nan, math.nan, math.nan, 0, math.nan)
+    mean = float(np.mean([hits / of for of, hits in trials.values()]))
+    return Coverage(n, held / n, *wilson(held, n), len(trials), mean)
 
 
 @dataclass(frozen=True)
@@ -118,11 +137,21 @@ class Report:
         return [c for c in self.comparisons if c.role == role and seen in (None, c.seen)]
 
     def summary(self) -> list[tuple[str, Coverage]]:
-        """Coverage by role, then without recalled numbers, then of all that was not fitted to."""
+        """Coverage by role and of trials left out in turn, then without recalled numbers, then of all unseen."""
         rows = [(role, coverage(self.of(role))) for role in ROLES]
+        rows[2:2] = [(TENTHS, self._in_turn("held_tenth")), (ALONE, self._in_turn("held_alone"))]
         rows += [(f"{role}, read in a text", coverage(self.of(role, "text"))) for role in ROLES[:2]]
         unseen = [c for c in self.comparisons if c.role in ("left out", "beyond")]
         return [*rows, ("left out and beyond", coverage(unseen))]
+
+    def _in_turn(self, held: str) -> Coverage:
+        """Of all trials: those left out from the first on, and the others as the calibration wrote them down."""
+        trials = {one.family: (one.outcomes, getattr(one, held)) for one in self.calibration.in_turn}
+        for c in self.of("left out"):
+            if c.inside is not None:
+                n, hits = trials.get(c.family, (0, 0))
+                trials[c.family] = n + 1, hits + c.inside
+        return _counted(trials)
 
     def frame(self) -> pl.DataFrame:
         """One comparison a row."""
@@ -173,11 +202,7 @@ def run(
 
     def predictions(patients: int, values: dict[str, float] | None, seed: int) -> list[Prediction]:
         # the centre is the model file as it is shipped; draws replace what was fitted
-        own, settings = fitted.split(fitted.values() if values is None else values)
-        base = model.values()
-        return Predictor(data, model, patients, seed).predict(
-            chosen, base if values is None else base | own, settings
-        )
+        return Predictor(data, model, patients, seed).predict(chosen, model.values() | (values or {}))
 
     steps = draws + 1
     centre = predictions(PATIENTS, None, SEED)

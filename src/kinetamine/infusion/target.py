@@ -30,6 +30,9 @@ SITES = ("plasma", EFFECT_SITE)
 #: how often a pump sets a new rate unless told otherwise
 STEP = "10 s"
 MOST_STEPS = 20_000
+#: a site this fast follows plasma within a millisecond (1/h)
+FASTEST_SITE = 1e6
+SHORTEST_H = 1 / 3600
 #: a shorter delay is the next rate's business (h)
 _BLINK = 1e-9
 
@@ -286,6 +289,13 @@ def infusion_for(
             "Patient(weight=80); Infusion.predict takes a Population",
         )
     rate_of_site = None if ke0 is None else _positive("ke0", ke0, "1/h", "'0.3 1/min'")
+    if rate_of_site is not None and rate_of_site > FASTEST_SITE:
+        raise InputError(
+            "ke0",
+            repr(ke0),
+            f"at most {FASTEST_SITE:g} 1/h: faster than that it is the plasma",
+            "site='plasma'",
+        )
     system = system_of(model, who, output=output, ke0=rate_of_site)
     if site == EFFECT_SITE and system.effect is None:
         raise NoData(
@@ -297,6 +307,8 @@ def infusion_for(
     goal = _positive("target", target, system.unit, f"'200 {system.unit}'")
     length = _positive("duration", duration, "h", "'2 h'")
     width = _positive("step", step, "h", repr(STEP))
+    if length < SHORTEST_H:
+        raise InputError("duration", repr(duration), "at least a second", "'2 h'")
     if length / width > MOST_STEPS:
         raise InputError("step", repr(step), f"at most {MOST_STEPS:,} rates in {length:g} h", "a longer step")
     most = math.inf if max_rate is None else _pump_rate(max_rate, system.weight_kg)

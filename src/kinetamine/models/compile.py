@@ -20,7 +20,7 @@ from kinetamine.engine.linear import Structure
 from kinetamine.models.expressions import Binary, Expr, Name, Num, Unary, evaluate, names, parse
 from kinetamine.models.spec import ModelSpec
 
-__all__ = ["Compiled", "PartFormulas", "compile_model", "linear_terms"]
+__all__ = ["Compiled", "PartFormulas", "affine_terms", "compile_model", "linear_terms"]
 
 ONE = Num(1.0)
 
@@ -135,23 +135,29 @@ def linear_terms(expr: Expr, states: Mapping[str, int]) -> dict[int, Expr] | Non
     """
     if "time" in names(expr):
         return None
-    found = _terms(expr, states)
+    found = affine_terms(expr, states)
     if found is None or None in found:
         return None
     return {k: v for k, v in found.items() if k is not None}
 
 
-def _terms(expr: Expr, states: Mapping[str, int]) -> dict[int | None, Expr] | None:
-    """As `linear_terms`; the state-free part stands under None."""
+def affine_terms(expr: Expr, states: Mapping[str, int]) -> dict[int | None, Expr] | None:
+    """As `linear_terms`; a part without any state stands under None.
+
+    Examples
+    --------
+    >>> sorted(affine_terms(parse("1 + b / V"), {"b": 1}), key=str)
+    [1, None]
+    """
     if not names(expr) & states.keys():
         return {None: expr}
     if isinstance(expr, Name):
         return {states[expr.id]: ONE}
     if isinstance(expr, Unary):
-        inner = _terms(expr.operand, states)
+        inner = affine_terms(expr.operand, states)
         return inner and {k: Unary("-", v) for k, v in inner.items()}
     if isinstance(expr, Binary):
-        left, right = _terms(expr.left, states), _terms(expr.right, states)
+        left, right = affine_terms(expr.left, states), affine_terms(expr.right, states)
         if left is None or right is None:
             return None
         if expr.op in "+-":
@@ -246,7 +252,7 @@ def _compile(spec_key: _ByDigest) -> Compiled:
 
 @dataclass(frozen=True)
 class _ByDigest:
-    """A spec as a key of a cache: same file, same thing."""
+    """A spec as a key of a cache: same file and name, same thing."""
 
     digest: str
     spec: ModelSpec
@@ -255,7 +261,7 @@ class _ByDigest:
         return hash(self.digest)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByDigest) and self.digest == other.digest
+        return isinstance(other, _ByDigest) and (self.digest, self.spec.id) == (other.digest, other.spec.id)
 
 
 def compile_model(spec: ModelSpec) -> Compiled:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinetamine.errors import MissingExtra
+from kinetamine.dosing import Regimen
+from kinetamine.errors import InputError, MissingExtra
 from kinetamine.report import figures
 from kinetamine.results import Result, TableResult, references, show
 from kinetamine.results.export import write_whole
@@ -17,9 +19,11 @@ from kinetamine.results.exposure import TITLES, summarise
 from kinetamine.results.result import describe_status
 
 if TYPE_CHECKING:
+    from kinetamine.effects import AcuteEffect, AcuteEffects
     from kinetamine.safety.findings import Finding
+    from kinetamine.scenario import Scenario
 
-__all__ = ["GRADES", "NOTICE", "render", "write_report"]
+__all__ = ["GRADES", "NOTICE", "of_scenario", "render", "write_report"]
 
 NOTICE = "For research and teaching; not for treating a person or dosing oneself."
 
@@ -38,6 +42,8 @@ _SEEN = {
 #: measures that make sense for what is not a concentration
 _EFFECT_TITLES = {"cmax": "highest value", "tmax_h": "time of it", "time_above_h": "time above level"}
 _TABLE_ROWS = 40
+#: how many times effects are looked at: twice as many move medians by less than 2 %
+_POINTS = 300
 
 
 def write_report(
@@ -87,6 +93,8 @@ def render(
     thresholds: Mapping[str, float] | float | None = None,
     limits: Sequence[str] = (),
     findings: Sequence[Finding] | None = None,
+    effects: AcuteEffects | None = None,
+    session_h: float | None = None,
 ) -> str:
     """The report as HTML text: what was asked, what comes out, how far to trust it.
 
@@ -106,6 +114,10 @@ def render(
         Further limits to print, besides those of the models.
     findings : sequence of Finding, optional
         What the safety desk found, gravest first (`kinetamine.safety.check`); printed before the curves.
+    effects : AcuteEffects, optional
+        Of the same doses and people, until the same time or the end of the first session; drawn under the curves.
+    session_h : float, optional
+        The effects are those of the first session alone, which is over by then.
 
     Returns
     -------
@@ -124,12 +136,18 @@ def render(
 
     drawings = {}
     if result.outputs and len(result.time_h):
-        wide = figures.curves(result, log=log, observed=observed, width=560, height=230)
-        narrow = figures.curves(result, log=log, observed=observed, width=285, height=200, labels="above")
+        shown: dict[str, Any] = {"log": log, "observed": observed}
+        draw: Callable[..., figures.Figure] = figures.curves
+        if effects is not None:
+            draw = partial(figures.explore, effects=effects, session_h=session_h)
+        wide = draw(result, **shown, width=560, height=230)
+        narrow = draw(result, **shown, width=285, height=200, labels="above")
         for name, drawing in (("wide", wide), ("narrow", narrow)):
             drawings[name] = markupsafe.Markup(figures.svg(drawing, ids=name))
 
     exposure, lead, missing = _exposure(result, thresholds)
+    own = {references.text(source) for source in result.citations}
+    more = dict.fromkeys(text for one in effects or () for text in one.sources if text not in own)
     birth = result.birth
     regimen = result.regimen
     environment = jinja2.Environment(
@@ -153,6 +171,8 @@ def render(
         lead=lead,
         drawings=drawings,
         drawn="; ".join(o.label for o in result.outputs.values()),
+        effects=_effects(effects or ()),
+        session=session_h is not None and effects is not None,
         data=_data(result),
         doses_drawn=bool(drawings) and figures.doses_drawn(result),
         typical=bool(result.typical),
@@ -168,13 +188,74 @@ def render(
                 "key": str(s.get("key", "")),
             }
             for s in result.citations
-        ],
+        ]
+        + [{"text": text, "link": "", "seen": "", "key": ""} for text in more],
         version=birth.get("kinetamine"),
         seed=birth.get("seed"),
         n=result.n,
         command=command,
         dark=figures.DARK,
     )
+
+
+def of_scenario(result: Result | TableResult, scenario: Scenario, *, command: str | None = None) -> str:
+    """The report of a scenario that was run: besides the curves its acute effects and what the safety desk finds.
+
+    Parameters
+    ----------
+    result : Result or TableResult
+    scenario : Scenario
+        As it was asked, before ``with`` and ``condition`` changed its models.
+    command : str, optional
+        As for `render`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from kinetamine import scenario
+    >>> asked = scenario.read({"model": "otto_2021_s_ketamine", "doses": "10 mg iv over 30 min", "until": "2 h"})
+    >>> "Acute effects" in of_scenario(asked.run(), asked)
+    True
+    """
+    findings, acute, session_h = None, None, None
+    if isinstance(result, Result) and isinstance(scenario.doses, Regimen):  # a table has no regimen to check
+        from kinetamine.safety.check import check
+
+        findings = [f for f in check(scenario).findings if f.severity != "information"]
+        if not result.streamed and len(result.time_h):
+            acute, session_h = _acute(float(result.time_h[-1]), scenario, scenario.doses)
+    return render(
+        result,
+        scenario.title or None,
+        command=command,
+        findings=findings,
+        effects=acute,
+        session_h=session_h,
+    )
+
+
+def _acute(
+    until_h: float, scenario: Scenario, doses: Regimen
+) -> tuple[AcuteEffects, float | None] | tuple[None, None]:
+    """Acute effects, where effect models can read what the scenario's models give."""
+    from kinetamine.effects import effects_of_first_session
+    from kinetamine.population import Patient
+    from kinetamine.safety.interactions import applied
+
+    models = list(applied(scenario).models)
+    try:
+        return effects_of_first_session(
+            doses,
+            until_h,
+            model=models if len(models) > 1 else models[0],
+            population=scenario.people or Patient(),
+            points=_POINTS,
+        )
+    except InputError:  # the curves are a report all the same
+        return None, None
 
 
 def _model(model: Mapping[str, Any]) -> dict[str, str]:
@@ -282,6 +363,28 @@ def _exposure(
                 {"name": name, "verb": verb, "value": f"{value}{unit}", "when": when, "grade": output.grade}
             )
     return blocks, lead, ""
+
+
+def _effects(effects: Iterable[AcuteEffect]) -> list[dict[str, str]]:
+    """Rows of the table of effects, times in minutes."""
+
+    def told(times: Mapping[str, float | None] | None) -> str:
+        if times is None:
+            return "–"
+        low, middle, high = ("after the end" if v is None else show.number(v) for v in times.values())
+        return middle if low == high else f"{middle} ({low} to {high})"
+
+    return [
+        {
+            "name": one.effect,
+            "threshold": one.threshold,
+            "onset": told(one.onset_min),
+            "lasts": told(one.duration_min),
+            "people": f"{one.affected:.0%}",
+            "grade": one.grade,
+        }
+        for one in effects
+    ]
 
 
 def _data(result: Result | TableResult) -> dict[str, Any] | None:

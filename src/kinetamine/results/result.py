@@ -493,13 +493,13 @@ def column_quantiles(values: Floats, q: Sequence[float]) -> Floats:
         rows = np.ascontiguousarray(values[:, start : start + width].T)
         if not np.isfinite(rows.sum()):  # NaN would be sorted to the end and pass for a large value
             rows[np.isnan(rows).any(axis=1)] = np.nan
-        rows.partition(np.unique(np.concatenate([low, high])), axis=1)
+        rows.sort(axis=1)  # with vector instructions many times as quick as a selection of ten places
         a, b = rows[:, low].T, rows[:, high].T
         with np.errstate(invalid="ignore"):
             out[:, start : start + width] = np.where(share[:, None] == 0.0, a, a + share[:, None] * (b - a))
 
     starts = range(0, columns, width)
-    if n * columns < 200_000:
+    if n * columns < 1_000_000:  # sooner done than threads are started
         for start in starts:
             block(start)
     else:

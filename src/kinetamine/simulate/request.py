@@ -416,7 +416,7 @@ def graded(plan: Plan, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, .
 def _birth(
     specs: Sequence[ModelSpec], people: Any, regimen: list[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from importlib.metadata import version
+    import kinetamine
 
     shared = library.sources()
     citations: dict[str, dict[str, Any]] = {}
@@ -431,7 +431,7 @@ def _birth(
     describe = getattr(people, "describe", None)
     birth = {
         "models": [{"id": s.id, "digest": s.digest, "source": s.source, "status": s.status} for s in specs],
-        "kinetamine": version("kinetamine"),
+        "kinetamine": kinetamine.__version__,
         "seed": people.seed if isinstance(people, Population) else None,
         "n": people.n,
         "regimen": regimen,
