@@ -5,11 +5,14 @@ BIN := .venv/bin
 # Two at a time: the suite is mostly waiting for compiled kernels and for command-line runs.
 JOBS ?= 2
 
-.PHONY: help env demo test slow lint format bench docs clean
+SYSTEM_BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome
+
+.PHONY: help env browser demo test speed slow lint format bench docs clean
 
 help:
 	@echo "make demo    simulate examples/depression_series.toml and write a report (makes .venv first)"
 	@echo "make test    the fast test suite"
+	@echo "make speed   how fast the page answers a slider (part of make test)"
 	@echo "make slow    the tests left out of it"
 	@echo "make lint    ruff, mypy and the import order of the rooms"
 	@echo "make bench   time per patient and time point next to other programs"
@@ -22,7 +25,7 @@ help:
 	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[web]'
 	@touch $@
 
 .venv/test.stamp: .venv/bin/python pyproject.toml
@@ -36,8 +39,18 @@ demo: .venv/run.stamp
 	$(BIN)/kinetamine simulate examples/depression_series.toml --report demo/depression_series.html
 	@echo "report: demo/depression_series.html"
 
-test: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+# The tests of the page use the system's Chromium; where packages may be installed it is fetched.
+browser:
+	@$(SYSTEM_BROWSER) >/dev/null \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+	  || echo "no Chromium found: install it, or the tests of the page are left out" >&2
+
+test: .venv/test.stamp speed
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not speed"
+
+# The page's answer to a moved slider, measured in a browser with nothing beside it.
+speed: .venv/test.stamp browser
+	$(BIN)/python -m pytest -q -m speed tests
 
 slow: .venv/test.stamp
 	$(BIN)/python -m pytest -m slow

@@ -28,6 +28,7 @@ from kinetamine.cli import (
     regimens,
     scale,
     screen,
+    serve,
     simulate,
     validate,
 )
@@ -82,6 +83,7 @@ for part in (
     law,
     check,
     regimens,
+    serve,
 ):
     part.register(app)
 

@@ -1,0 +1,174 @@
+"""The safety desk: check, detect, screen, scale, interactions, misuse, law."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kinetamine.errors import InputError
+from kinetamine.web import given, requests
+from kinetamine.web.cited import cited, line
+from kinetamine.web.limits import Limits
+from kinetamine.web.reproduce import call, command, python, toml
+from kinetamine.web.routes.answers import Word, catalogue, computed, drawn, envelope, limits
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["safety"])
+
+
+@router.post("/check")
+async def check(request: Request, body: requests.Check) -> Response:
+    """A whole scenario before the safety desk: screening, interactions, concentrations; gravest first."""
+    return await computed(request, lambda watch: _checked(body, limits(request)))
+
+
+def _checked(body: requests.Check, limits: Limits) -> dict[str, Any]:
+    from kinetamine.safety.check import check
+
+    with given.models(body.model) as named:
+        names = named or given.usual_models(body, limits)
+        found = check(given.scenario(body, names, limits)).to_dict()
+    scenario = given.mapping(body, given.written(names))
+    reproduce = {
+        "command": command("check", "scenario.toml"),
+        "python": python(found=call("kt.check", scenario)),
+        "scenario": toml(scenario),
+    }
+    sources = {one["source"]: line(one["source"]) for one in found["findings"]}
+    return envelope(found, found["notes"], reproduce, findings=found["findings"], sources=sources)
+
+
+@router.post("/detect")
+async def detect(request: Request, body: requests.Detect) -> Response:
+    """Probability of a positive test over time and the detection window, next to what was observed."""
+    return await computed(request, lambda watch: _detected(body, limits(request)))
+
+
+def _detected(body: requests.Detect, limits: Limits) -> dict[str, Any]:
+    from kinetamine import Population, detect
+    from kinetamine.report import figures
+
+    given.refuse_people(body.patients, limits, "detect")
+    asked = body.model_dump(include={"matrix", "analyte", "assay", "cutoff", "creatinine"}, exclude_none=True)
+    with given.models(body.model) as names:
+        model = names[0] if names else None
+        people = Population(body.patients, seed=body.seed)
+        found = detect(given.regimen(body.doses, limits), model=model, population=people, **asked)
+    asked |= {"model": given.written(names)[0]} if names else {}
+    doses = given.texts(body.doses)
+    reproduce = {
+        "command": command("detect", dose=doses, patients=body.patients, seed=body.seed, **asked),
+        "python": python(
+            found=call(
+                "kt.detect", doses, population=call("kt.Population", body.patients, seed=body.seed), **asked
+            )
+        ),
+    }
+    more: dict[str, Any] = {}
+    if body.draw is not None:
+        more["figure"] = drawn(
+            figures.detection(found, width=body.draw.width, labels=body.draw.labels), body.draw
+        )
+    data = found.to_dict()
+    data["observed"] = [{**row, **cited(row["source"])} for row in data["observed"]]
+    return envelope(data, [found.answer], reproduce, **more)
+
+
+@router.post("/screen")
+async def screen(request: Request, body: requests.Screen) -> Response:
+    """Who should not be treated, who needs care, and what a session asks for, by published rules."""
+    return await computed(request, lambda watch: _screened(body))
+
+
+def _screened(body: requests.Screen) -> dict[str, Any]:
+    from kinetamine.safety import screening
+
+    told = body.model_dump(exclude={"guidance", "condition", "medication", "pregnant"}, exclude_none=True)
+    told |= {"conditions": body.condition} if body.condition else {}
+    told |= {"medications": body.medication} if body.medication else {}
+    told |= {"pregnant": True} if body.pregnant else {}
+    if not told:
+        raise InputError("screen", "nothing", "a patient", '{"condition": ["aneurysm"]}')
+    found = screening.screen(told)
+    course = screening.guidance(found.person.product) if body.guidance else ()
+    more = {"guidance": [{**s.model_dump(), "words": s.words} for s in course]} if body.guidance else {}
+    return found.to_dict() | more
+
+
+@router.post("/scale")
+async def scale(request: Request, body: requests.Scale) -> Response:
+    """Score a rating scale by its published rule, items by number only."""
+    return await computed(request, lambda watch: _scored(body))
+
+
+def _scored(body: requests.Scale) -> dict[str, Any]:
+    from kinetamine import score
+
+    return score(body.name, body.items, total=body.total, baseline=body.baseline).to_dict()
+
+
+@router.get("/scale")
+async def scales(request: Request) -> Response:
+    """All rating scales, with bands, cut-offs and licences."""
+    return await catalogue(request, "scale", _scales)
+
+
+def _scales() -> dict[str, Any]:
+    from kinetamine.safety import instruments
+
+    return {key: one.model_dump(mode="json") for key, one in instruments.instruments().items()}
+
+
+@router.get("/interactions")
+async def interactions(request: Request, name: Word = None) -> Response:
+    """What changes the curve or the effects of ketamine, or what is known about one of them."""
+    return await catalogue(request, ("interactions", name), lambda: _interactions(name))
+
+
+def _interactions(name: str | None) -> Any:
+    from kinetamine.cli import interactions as words
+    from kinetamine.safety import pd_interactions
+
+    if name is None:
+        return words.list_json()
+    return [asdict(found) for found in pd_interactions.interactions(name)]
+
+
+@router.get("/misuse")
+async def misuse(
+    request: Request,
+    topic: Word = None,
+    concentration: Annotated[float | None, Query(description="ng/mL, in blood", allow_inf_nan=False)] = None,
+    days: Annotated[float | None, Query(description="of use in half a year", allow_inf_nan=False)] = None,
+) -> Response:
+    """What repeated use and overdose do, as published; no advice how to use."""
+    return await computed(request, lambda watch: _misuse(topic, concentration, days))
+
+
+def _misuse(topic: str | None, concentration: float | None, days: float | None) -> dict[str, Any]:
+    from kinetamine.safety import misuse
+
+    data: dict[str, Any] = {}
+    if concentration is not None:
+        ranges = [t.to_dict() for t in misuse.thresholds(concentration)]
+        data |= {"concentration_ng_ml": concentration, "ranges": ranges}
+    if days is not None:
+        data |= {"days": days, "urinary_odds": [vars(o) for o in misuse.urinary_odds(days)]}
+    if topic is not None:
+        data["facts"] = [f.model_dump() for f in misuse.facts(topic)]
+    return data or {"topics": misuse.topics()}
+
+
+@router.get("/law")
+async def law(request: Request, jurisdiction: Word = None) -> Response:
+    """The legal class of ketamine: class, date, rule, source. As read, not legal advice."""
+    return await catalogue(request, ("law", jurisdiction), lambda: _law(jurisdiction))
+
+
+def _law(jurisdiction: str | None) -> list[dict[str, Any]]:
+    from kinetamine import law
+
+    return [{**rule.model_dump(), "where": rule.where} for rule in law(jurisdiction)]
