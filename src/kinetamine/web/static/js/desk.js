@@ -16,14 +16,15 @@ const QUIET = 250;
  *   figures: {key?: string, title: string, zoom?: boolean}[], above?: function, told?: function, later?: function,
  *   rows: function, report?: function}} desk
  *   `form(changed)` gives the controls and calls `changed(settings, anew)`; `question()` what is asked; `above(answer)`
- *   and `told(answer)` what is said over and under the figures, or `later(over, under)` fills these places when nothing
- *   moves any more; `rows(answer)` the numbers for CSV; `report(answer)` saves a report.
+ *   and `told(answer)` what is said over and under the figures, or `later(over, under, still)` fills these places when
+ *   nothing moves any more, as long as `still()`; `rows(answer)` the numbers for CSV; `report(answer)` saves a report.
  * @returns {Promise<function>} how to leave
  */
 export async function desk(main, { page, path, title, lead = [], settings, form, question, figures, above, told, later, rows, report }) {
   let answer = null;
   let waiting = 0;
   let idle = 0;
+  let turn = 0; // of the settings: what answers older ones is not shown
   let wide = 0;
   let less = 0; // pixels that a figure was too wide for its place
   const problem = h("div", { class: "problem" });
@@ -61,8 +62,11 @@ export async function desk(main, { page, path, title, lead = [], settings, form,
         ask();
       }
       clearTimeout(idle);
-      if (later) idle = setTimeout(() => later(over, words), QUIET);
-      else {
+      if (later) {
+        const mine = turn;
+        // else newer settings wait to be asked
+        if (!waiting && !asked.next) idle = setTimeout(() => later(over, words, () => mine === turn), QUIET);
+      } else {
         over.replaceChildren(...[above?.(found) ?? []].flat(Infinity).filter(Boolean));
         words.replaceChildren(...[told(found)].flat(Infinity).filter(Boolean));
       }
@@ -72,6 +76,7 @@ export async function desk(main, { page, path, title, lead = [], settings, form,
     (error) => {
       // what was shown answers another question: it is not to be read, and keeps its place
       answer = null;
+      clearTimeout(idle);
       view.classList.add("void");
       problem.replaceChildren(refusal(error));
       settled();
@@ -85,6 +90,8 @@ export async function desk(main, { page, path, title, lead = [], settings, form,
   };
 
   function changed(more, anew = false) {
+    turn++;
+    clearTimeout(idle);
     Object.assign(settings, more);
     for (const key of Object.keys(settings)) if (settings[key] === null || settings[key] === "") delete settings[key];
     write(page, settings);

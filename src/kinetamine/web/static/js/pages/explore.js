@@ -27,7 +27,6 @@ export async function show(main, settings) {
   const [options, known] = await Promise.all([get("/api/options"), get("/api/interactions")]);
   const { s } = whole(settings, options);
   const unfolded = new Map();
-  let turn = 0;
 
   /** A part of the form; on a telephone the figure should not lie a screen below it, so it starts closed there. */
   function folded(title, ...fields) {
@@ -61,8 +60,7 @@ export async function show(main, settings) {
   const asked = () => ({ ...question(s), until: s.until, ...(list(s.effect).length ? { effect: list(s.effect) } : {}) });
 
   /** What need not keep up with a moving slider: the safety desk, words and tables. */
-  async function later(over, under) {
-    const mine = ++turn;
+  async function later(over, under, still) {
     const fill = async (place, answer, told) => {
       let found;
       try {
@@ -70,7 +68,7 @@ export async function show(main, settings) {
       } catch (error) {
         found = [refusal(error)];
       }
-      if (mine === turn) place.replaceChildren(...found.flat(Infinity).filter(Boolean));
+      if (still()) place.replaceChildren(...found.flat(Infinity).filter(Boolean));
     };
     await fill(over, post("/api/check", patient(s)), warned);
     await fill(under, post("/api/explore", { ...asked(), exposure: true }), told);
