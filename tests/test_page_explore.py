@@ -225,7 +225,7 @@ def test_a_page_that_is_not_there(page):
 
 
 @pytest.mark.speed
-def test_first_paint_and_redraw_are_quick(page, record_property, capsys):
+def test_first_paint_and_redraw_are_quick(page, slowness, capsys):
     """First paint under 1.5 s; a moved slider is redrawn in 100 ms (median), 200 ms (95th percentile)."""
     opened(page)
     page.wait_for_timeout(2000)  # kernels compiled, safety desk answered
@@ -242,13 +242,14 @@ def test_first_paint_and_redraw_are_quick(page, record_property, capsys):
         took = sorted(page.evaluate("performance.getEntriesByName('redraw').map((e) => e.duration)"))
         assert len(took) >= 40
         rounds.append((took[len(took) // 2], took[int(0.95 * len(took))]))
-        quick = rounds[-1][0] < 100 and rounds[-1][1] < 200
+        quick = rounds[-1][0] < 100 * slowness and rounds[-1][1] < 200 * slowness
         if quick:
             break
     median, late = rounds[-1]
     with capsys.disabled():
         print(
-            f"\nfirst paint {paint:.0f} ms; redraw of 1,000 patients: median {median:.0f} ms, 95 % {late:.0f} ms"
+            f"\nfirst paint {paint:.0f} ms; redraw of 1,000 patients: median {median:.0f} ms, 95 % {late:.0f} ms;"
+            f" machine slower than that of the bars {slowness:.2f} times"
         )
-    assert paint < 1500
+    assert paint < 1500 * slowness
     assert quick, rounds

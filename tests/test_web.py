@@ -383,7 +383,7 @@ def test_a_figure_comes_when_it_is_asked_for(server):
 
 
 @pytest.mark.speed
-def test_exploring_a_thousand_people_is_quick(server, capsys):
+def test_exploring_a_thousand_people_is_quick(server, slowness, capsys):
     """Bands, effects and figure of the page's first view; others may use this machine: the quietest round counts."""
     rounds = []
     for _ in range(3):
@@ -396,7 +396,7 @@ def test_exploring_a_thousand_people_is_quick(server, capsys):
         rounds.append(sorted(times)[7])
     with capsys.disabled():
         print(f"\n/api/explore, 1,000 people: median {1e3 * min(rounds):.0f} ms")
-    assert min(rounds) < 0.08
+    assert min(rounds) < 0.08 * slowness
 
 
 # --- refusals --------------------------------------------------------------------------------------
