@@ -293,7 +293,7 @@ def _times(regimen: Regimen, until: float | str | None, step: float | str | None
         raise InputError("until", repr(until), "a positive time", "'28 d'")
     width = next((w for w in WIDTHS_H if hours / w <= EVEN), hours / EVEN)
     first = min(d.time_h for d in regimen.doses)
-    turns = [t for d in regimen.expanded() for t in (d.time_h, d.time_h + (d.duration_h or 0.0))]
+    turns = [t for d in regimen.expanded() for t in (d.time_h, d.end_h)]
     close = first + np.arange(0, CLOSE_H, CLOSE_STEP_H)
     times = np.concatenate([np.arange(0, hours, width), close, turns, [hours]])
     return {"times": np.unique(np.round(times[times <= hours] * 3600, 3)) / 3600}  # equal steps stay equal

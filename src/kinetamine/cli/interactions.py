@@ -128,10 +128,7 @@ def _one(name: str, found: list[Interaction]) -> str:
         if one.status != "observed":
             option = perturbations.OPTION[one.given]
             parts.append(f"In a curve: kinetamine simulate … --{option} '{one.name}'")
-    shared = library.sources()
     parts.append("Sources")
     for number, key in enumerate(keys, start=1):
-        parts.append(
-            f"[{number}] " + references.text({"key": key, **shared[key].model_dump(exclude_none=True)})
-        )
+        parts.append(f"[{number}] {references.text(library.reference(key))}")
     return render(*parts, DISCLAIMER)

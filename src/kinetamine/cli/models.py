@@ -175,10 +175,7 @@ def _source(spec: ModelSpec, key: str) -> str:
     from kinetamine.models import library
     from kinetamine.results import references
 
-    source = spec.sources.get(key) or library.sources().get(key)
-    if source is None:
-        return key
-    return references.text({"key": key, **source.model_dump(exclude_none=True)})
+    return references.text(library.reference(key, spec))
 
 
 def _applies(spec: ModelSpec) -> str:

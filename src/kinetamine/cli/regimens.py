@@ -95,13 +95,12 @@ def _one(record: PublishedRegimen) -> str:
     from kinetamine.models import library
     from kinetamine.results import references
 
-    source = library.sources()[record.source]
     seen = "recalled, not read in the source" if record.seen == "recalled" else f"read as {record.seen}"
     parts: list[Any] = [
         f"{record.id}: {record.title}",
         f"use: {record.use}   population: {record.population}",
         *(f"dose: {dose}" for dose in record.doses),
-        f"source: {references.text({'key': record.source, **source.model_dump(exclude_none=True)})}",
+        f"source: {references.text(library.reference(record.source))}",
         f"place: {record.place} ({seen})",
     ]
     if record.note:

@@ -437,7 +437,7 @@ def _picked(result: Result) -> list[int]:
     if count <= 24:
         return list(range(count))
     doses = result.doses if len(result.doses) <= 5 else (*result.doses[:2], *result.doses[-2:])
-    turns = [t for d in doses for t in (d.time_h, d.time_h + (d.duration_h or 0.0))]
+    turns = [t for d in doses for t in (d.time_h, d.end_h)]
     close = np.clip(np.searchsorted(result.time_h, np.array(turns) - 1e-9), 0, count - 1)
     spread = np.linspace(0, count - 1, 13).round().astype(int)
     return [int(i) for i in np.unique(np.concatenate([close, spread]))]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+import kinetamine
 from kinetamine.course import engine, exposure
 from kinetamine.course import model as models
 from kinetamine.course import rules as visit_rules
@@ -254,7 +255,7 @@ def course(
             "digest": plan.model.digest,
             "seed": seed,
             "patients": n,
-            "version": _version(),
+            "version": kinetamine.__version__,
             "changes": plan.changes,
             "score_max": plan.values["score_max"],
         },
@@ -432,9 +433,3 @@ def _baseline(baseline: tuple[float, ...] | None) -> tuple[float, ...] | None:
     if not fine or (len(baseline) == 4 and not 0 < baseline[2] < baseline[3]):
         raise InputError("baseline", baseline, "(mean, sd) or (mean, sd, low, high), MADRS", "(32, 5.5)")
     return tuple(map(float, baseline))
-
-
-def _version() -> str:
-    import kinetamine
-
-    return str(kinetamine.__version__)

@@ -204,6 +204,11 @@ class Dose:
         """Start of the last repeat, h."""
         return self.time_h + (self.count - 1) * self.every_h
 
+    @property
+    def end_h(self) -> float:
+        """End of the first of the repeats, h; its start if it is given at once."""
+        return self.time_h + (self.duration_h or 0.0)
+
     def repeats(self) -> list[Dose]:
         """Each dose by itself. Only the first keeps the steady state and its interval.
 

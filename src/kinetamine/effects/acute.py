@@ -265,7 +265,7 @@ def _times(regimen: Regimen, until: float | str, step: float | str, points: int 
         raise InputError(
             "until", repr(until), f"a time after the first dose, at {first:g} h", f"{first + 24:g}"
         )
-    stops = [(d.time_h, d.time_h + (d.duration_h or 0.0)) for d in doses]
+    stops = [(d.time_h, d.end_h) for d in doses]
     near = [start for start, _ in stops[:MOST_CLOSE]]
     close = np.arange(0.0, CLOSE_H + CLOSE_STEP_H / 2, CLOSE_STEP_H)
     if points is not None:
@@ -502,11 +502,7 @@ def _bands(hours: np.ndarray) -> Times:
 
 @functools.lru_cache(maxsize=256)
 def _cited(models: Keyed) -> tuple[str, ...]:
-    shared = library.sources()
-    cited = []
-    for spec in models.asked:
-        for key in source_keys(spec):
-            record = spec.sources.get(key) or shared.get(key)
-            plain = record.model_dump(exclude_none=True) if record else {"citation": key}
-            cited.append(references.text({"key": key, **plain}))
+    cited = (
+        references.text(library.reference(key, spec)) for spec in models.asked for key in source_keys(spec)
+    )
     return tuple(dict.fromkeys(cited))

@@ -8,10 +8,12 @@ from typing import Any
 from kinetamine.dosing import Regimen
 from kinetamine.effects.acute import AcuteEffects, effects
 
-__all__ = ["PAUSE_H", "effects_of_first_session", "first_session"]
+__all__ = ["PAUSE_H", "POINTS", "effects_of_first_session", "first_session"]
 
 #: a dose after a pause this long starts another session; acute effects of a session are over by then
 PAUSE_H = 6.0
+#: how many times effects are looked at: twice as many move medians by less than 2 %
+POINTS = 300
 
 
 def first_session(regimen: Regimen, pause_h: float = PAUSE_H) -> float:
@@ -38,11 +40,12 @@ def first_session(regimen: Regimen, pause_h: float = PAUSE_H) -> float:
     >>> first_session(Regimen.parse(["0.5 mg/kg iv over 1 min", "0.5 mg/kg/h iv for 24 h at 1 min"]))
     inf
     """
-    over = -math.inf
-    for dose in sorted(regimen.expanded(), key=lambda d: d.time_h):
-        if dose.time_h - over >= pause_h and over > -math.inf:
+    first, *others = regimen.expanded()
+    over = first.end_h
+    for dose in others:
+        if dose.time_h - over >= pause_h:
             return float(dose.time_h)
-        over = max(over, dose.time_h + (dose.duration_h or (dose.amount / dose.rate if dose.rate else 0.0)))
+        over = max(over, dose.end_h)
     return math.inf
 
 
@@ -57,7 +60,7 @@ def effects_of_first_session(
     until_h : float, h
         The end of what is looked at.
     **options
-        As `kinetamine.effects` takes them.
+        As `kinetamine.effects` takes them; looked at in `POINTS` times.
 
     Returns
     -------
@@ -77,4 +80,6 @@ def effects_of_first_session(
     (72.0, True)
     """
     second = first_session(regimen)
-    return effects(regimen, until=min(until_h, second), **options), second if second < until_h else None
+    return effects(
+        regimen, until=min(until_h, second), points=POINTS, **options
+    ), second if second < until_h else None

@@ -56,8 +56,7 @@ class Finding(Record):
         from kinetamine.models import library
         from kinetamine.results import references
 
-        source = library.sources()[self.source].model_dump(exclude_none=True)
-        return references.text({"key": self.source, **source})
+        return references.text(library.reference(self.source))
 
     def to_dict(self) -> dict[str, str]:
         """As in ``kinetamine claims --format json``."""

@@ -222,7 +222,7 @@ def unusual_doses(match: Match, arm: Arm) -> Iterable[str]:
                 amounts[-1] += amount  # steps of one infusion are one dose
             else:
                 amounts.append(amount)
-            end = dose.time_h + (dose.duration_h or 0.0)
+            end = dose.end_h
         if not all(limits[0] * 0.999 <= amount <= limits[1] * 1.001 for amount in amounts):
             words = " and ".join(f"{amount:.3g}" if amount < 100 else f"{amount:.0f}" for amount in amounts)
             yield f"dose {words} mg of {spec.drug} (model: {limits[0]:g}-{limits[1]:g})"

@@ -268,7 +268,7 @@ def _times(doses: tuple[str, ...], at: Sequence[float]) -> Floats:
     )
     edges: set[float] = {0.0}
     for dose in Regimen.parse(list(doses)).expanded():
-        edges |= {dose.time_h, dose.time_h + (dose.duration_h or 0.0)}
+        edges |= {dose.time_h, dose.end_h}
     end = max(edges) + TAIL_H
     times = np.concatenate([*(edge + steps for edge in edges), [end], np.asarray(at, dtype=np.float64)])
     return np.unique(np.round(times[times <= end], 9))

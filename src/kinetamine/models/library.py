@@ -28,7 +28,7 @@ from kinetamine.models import expressions, schema, sense
 from kinetamine.models.schema import export_schema
 from kinetamine.models.spec import ModelSpec, Source
 
-__all__ = ["Entry", "available", "export_schema", "load", "load_text", "sources"]
+__all__ = ["Entry", "available", "export_schema", "load", "load_text", "reference", "sources"]
 
 LARGEST = 1_000_000  # bytes; the longest model of the library has 11,000
 DEEPEST = 10  # tables inside each other; the format needs 4
@@ -375,3 +375,17 @@ def sources() -> dict[str, Source]:
         first = error.errors(include_url=False)[0]
         where = f"{path.name}: {first['loc'][0]}"
         raise FaultyFile(path.name, [Fault(where, repr(first["input"])[:60], first["msg"])]) from None
+
+
+def reference(key: str, spec: ModelSpec | None = None) -> dict[str, Any]:
+    """The source behind a key, of the model's own file or the library, as plain values with the key.
+
+    A key nobody knows is its own citation.
+
+    Examples
+    --------
+    >>> reference("otto_2021")["doi"]
+    '10.1007/s00228-021-03104-1'
+    """
+    found = (spec.sources.get(key) if spec is not None else None) or sources().get(key)
+    return {"key": key, **(found.model_dump(exclude_none=True) if found else {"citation": key})}

@@ -42,8 +42,6 @@ _SEEN = {
 #: measures that make sense for what is not a concentration
 _EFFECT_TITLES = {"cmax": "highest value", "tmax_h": "time of it", "time_above_h": "time above level"}
 _TABLE_ROWS = 40
-#: how many times effects are looked at: twice as many move medians by less than 2 %
-_POINTS = 300
 
 
 def write_report(
@@ -252,7 +250,6 @@ def _acute(
             until_h,
             model=models if len(models) > 1 else models[0],
             population=scenario.people or Patient(),
-            points=_POINTS,
         )
     except InputError:  # the curves are a report all the same
         return None, None

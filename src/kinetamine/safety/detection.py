@@ -342,9 +342,8 @@ class DetectionResult:
         from kinetamine.models import library
         from kinetamine.results import references
 
-        known = library.sources()
         keys = [*(s for d in self.detections for s in d.sources), *(f.source for f in self.observed)]
-        rows = [{"key": k, **known[k].model_dump(exclude_none=True)} for k in dict.fromkeys(keys)]
+        rows = [library.reference(key) for key in dict.fromkeys(keys)]
         return "\n".join(references.text(row) for row in (*self.citations, *rows))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import kinetamine
 from kinetamine import units
 from kinetamine.dosing import Dose, EventTable, Regimen
 from kinetamine.errors import InputError, NoData, SimulationFailed, UnknownName
@@ -251,7 +252,7 @@ def default_times(regimen: Regimen, until: float | None = None, step: float | No
     width = next((w for w in nice if end / w <= 700), end / 700)
     grid = np.round(width * np.arange(math.floor(end / width * (1 + 1e-12)) + 1), 12)
     expanded = regimen.expanded() if sum(d.count for d in regimen.doses) <= 1000 else list(regimen.doses)
-    turns = [t for d in expanded for t in (d.time_h, d.time_h + (d.duration_h or 0.0)) if t <= end]
+    turns = [t for d in expanded for t in (d.time_h, d.end_h) if t <= end]
     more = np.unique(np.append(np.round(turns, 12), end))
     near = np.minimum(
         np.abs(more - grid[np.minimum(np.searchsorted(grid, more), len(grid) - 1)]),
@@ -416,18 +417,7 @@ def graded(plan: Plan, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, .
 def _birth(
     specs: Sequence[ModelSpec], people: Any, regimen: list[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    import kinetamine
-
-    shared = library.sources()
-    citations: dict[str, dict[str, Any]] = {}
-    for spec in specs:
-        for key in source_keys(spec):
-            record = spec.sources.get(key) or shared.get(key)
-            citations[key] = (
-                {"key": key, **record.model_dump(exclude_none=True)}
-                if record
-                else {"key": key, "citation": key}
-            )
+    citations = {key: library.reference(key, spec) for spec in specs for key in source_keys(spec)}
     describe = getattr(people, "describe", None)
     birth = {
         "models": [{"id": s.id, "digest": s.digest, "source": s.source, "status": s.status} for s in specs],

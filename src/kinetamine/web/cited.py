@@ -20,13 +20,13 @@ def cited(key: str, spec: ModelSpec | None = None) -> dict[str, Any]:
     >>> cited("otto_2021")["url"]
     'https://doi.org/10.1007/s00228-021-03104-1'
     """
-    known = _plain(key, spec)
+    known = library.reference(key, spec)
     return {"citation": known["citation"], "url": references.link(known) or None}
 
 
 def line(key: str, spec: ModelSpec | None = None) -> str:
     """The same in one line, as a list of references has it."""
-    return references.text(_plain(key, spec))
+    return references.text(library.reference(key, spec))
 
 
 def papers(spec: ModelSpec) -> dict[str, dict[str, Any]]:
@@ -39,8 +39,3 @@ def papers(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     """
     keys = [*source_keys(spec), *(check.source for check in spec.checks if check.source)]
     return {key: {"key": key, **cited(key, spec)} for key in dict.fromkeys(keys)}
-
-
-def _plain(key: str, spec: ModelSpec | None) -> dict[str, Any]:
-    found = (spec.sources.get(key) if spec is not None else None) or library.sources().get(key)
-    return {"key": key, **(found.model_dump(exclude_none=True) if found is not None else {"citation": key})}

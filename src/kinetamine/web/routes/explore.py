@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from kinetamine.effects.sessions import POINTS
 from kinetamine.errors import NoData
 from kinetamine.web import given, requests
 from kinetamine.web.cited import line
@@ -19,8 +20,6 @@ __all__ = ["explored", "router"]
 
 router = APIRouter(tags=["simulation"])
 
-#: how many times effects are looked at: twice as many move medians by less than 2 %
-_POINTS = 300
 #: so few people are simulated sooner by one thread than by two
 _FEW = 2000
 
@@ -42,7 +41,7 @@ def explored(body: requests.Explore, limits: Limits, watch: Watch) -> dict[str, 
         names = named or given.usual_models(body, limits)
         scenario = given.scenario(body, names, limits)
         assert scenario.until_h is not None  # the request has a default
-        given.refuse_many(body.patients or 1, body.until, f"{scenario.until_h / _POINTS:g} h", limits)
+        given.refuse_many(body.patients or 1, body.until, f"{scenario.until_h / POINTS:g} h", limits)
         moved = applied(scenario)
         result = simulate(
             list(moved.models), moved.doses, moved.people, until=moved.until_h, outputs=moved.outputs,
@@ -56,7 +55,6 @@ def explored(body: requests.Explore, limits: Limits, watch: Watch) -> dict[str, 
                 population=scenario.people or Patient(),
                 effects=given.effects(body.effect),
                 threshold=body.threshold,
-                points=_POINTS,
                 allow_site_mismatch=body.allow_site_mismatch,
             )
             rows, why = found.to_dicts(), [f"{model}: {reason}" for model, reason in found.models.items()]
@@ -121,7 +119,7 @@ def _again(
     if end is not None:
         code["effects"] = call(
             "kt.effects", doses, model=Code("list(request.models)") if changed else own, population=Code("people"),
-            effects=body.effect, threshold=body.threshold, until=f"{end:g} h", points=_POINTS,
+            effects=body.effect, threshold=body.threshold, until=f"{end:g} h", points=POINTS,
             allow_site_mismatch=body.allow_site_mismatch or None,
         )  # fmt: skip
         if not changed:
@@ -129,7 +127,7 @@ def _again(
                 command(
                     "effects", dose=doses, model=own, effect=body.effect, threshold=body.threshold, **who,
                     allow_site_mismatch=body.allow_site_mismatch, typical=body.patients is None, until=f"{end:g} h",
-                    points=_POINTS,
+                    points=POINTS,
                 )
             )  # fmt: skip
     return {"command": "\n".join(lines), "python": python(*imports, **code), "scenario": toml(scenario)}

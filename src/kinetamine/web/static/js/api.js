@@ -13,8 +13,7 @@ async function answer(request) {
   let response;
   try {
     response = await request;
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new Refused(0, { kind: "Unreachable", message: "The server does not answer. Is kinetamine serve still running?" });
   }
   if (response.ok) return response.headers.get("content-type")?.includes("json") ? response.json() : response.text();
@@ -40,9 +39,9 @@ export function get(path) {
 }
 
 /** A computation. */
-export function post(path, body, signal) {
+export function post(path, body) {
   return answer(
-    fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal }),
+    fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
   );
 }
 

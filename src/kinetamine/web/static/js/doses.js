@@ -9,6 +9,9 @@ const stepOf = (low, high) => 10 ** Math.floor(Math.log10((high - low) / 40));
 
 export const rowKey = (r) => `${r.people}|${r.route}|${r.drug}`;
 
+/** What is written with ; between. */
+export const parts = (words) => (words ?? "").split(";").map((p) => p.trim()).filter(Boolean);
+
 /** The dose phrases of the settings. */
 export function phrases(s) {
   if (list(s.dose).length) return list(s.dose);
@@ -59,7 +62,7 @@ export function doseFields({ s, row, span, options, changed }) {
         label: "Doses, separated by ;", name: "dose", value: list(s.dose).join("; "),
         hint: "Such as: 56 mg esketamine nasal twice weekly for 4 weeks",
         change: (v) => {
-          const written = v.split(";").map((p) => p.trim()).filter(Boolean);
+          const written = parts(v);
           changed({ dose: written.length ? written : [" "] });
         },
       })
@@ -105,6 +108,14 @@ export function sameForAll(s, changed) {
       check({ label: `${label}: the same for all`, name: `fix-${key}`, value: s[key], change: (on) => changed({ [key]: on ? String(first) : null }, true) }),
       s[key] && slider({ label, name: key, unit, min, max, step: 1, value: s[key], change: (v) => changed({ [key]: v === null ? "" : String(v) }) }));
   return [one("weight", "Weight", "kg", 3, 160, 70), one("age", "Age", "years", 1, 90, 40)];
+}
+
+/** How long, and on which axis: `spans` to choose from. */
+export function timeShown(s, changed, spans) {
+  return [
+    select({ label: "Time shown", name: "until", value: s.until, options: [...new Set([...spans, s.until])].map((x) => [x, x]), change: (v) => changed({ until: v }) }),
+    check({ label: "Logarithmic concentrations", name: "log", value: s.log, change: (on) => changed({ log: on ? "1" : null }) }),
+  ];
 }
 
 function byUse(regimens) {

@@ -1,8 +1,8 @@
 // The same dose through every published model that applies: where they agree, and how far they are apart.
 import { get } from "../api.js";
 import { desk } from "../desk.js";
-import { doseFields, list, question, sameForAll, whole } from "../doses.js";
-import { check, grade, h, number, select, several, source, table } from "../elements.js";
+import { doseFields, list, question, sameForAll, timeShown, whole } from "../doses.js";
+import { grade, h, number, select, several, source, table } from "../elements.js";
 
 const SPANS = ["1 h", "2 h", "4 h", "8 h", "24 h", "3 d", "7 d", "28 d"];
 const PEOPLE = [["1", "one typical patient"], ["200", "200"], ["1000", "1,000"]];
@@ -25,8 +25,7 @@ export async function show(main, settings) {
       h("fieldset", {},
         h("legend", {}, "What to look at"),
         several({ label: "Substances", name: "analyte", value: list(s.analyte), options: options.analytes.map((a) => [a, a]), change: (v) => changed({ analyte: v }) }),
-        select({ label: "Time shown", name: "until", value: s.until, options: [...new Set([...SPANS, s.until])].map((x) => [x, x]), change: (v) => changed({ until: v }) }),
-        check({ label: "Logarithmic concentrations", name: "log", value: s.log, change: (on) => changed({ log: on ? "1" : null }) })),
+        timeShown(s, changed, SPANS)),
     ];
   }
 

@@ -1,16 +1,15 @@
 // A dose in people: what is in the blood, what it does and when, on one time axis.
 import { get, post } from "../api.js";
 import { desk } from "../desk.js";
-import { doseFields, list, question, sameForAll, whole } from "../doses.js";
+import { doseFields, list, parts, question, sameForAll, timeShown, whole } from "../doses.js";
 import { save } from "../download.js";
-import { check, findings, grade, h, number, refusal, select, several, source, table, text } from "../elements.js";
+import { findings, grade, h, number, refusal, select, several, source, table, text } from "../elements.js";
 
 const SPANS = ["1 h", "2 h", "4 h", "8 h", "24 h", "3 d", "7 d", "14 d", "28 d"];
 const PEOPLE = [["1", "one typical patient"], ["100", "100"], ["1000", "1,000"], ["5000", "5,000"]];
 
 /** Settings that change no curve, only what the safety desk says. */
 const SAFETY = ["conditions", "medications", "pressure"];
-const parts = (words) => (words ?? "").split(";").map((p) => p.trim()).filter(Boolean);
 
 /** What the safety desk is asked. */
 function patient(s) {
@@ -52,8 +51,7 @@ export async function show(main, settings) {
             text({ label: "Blood pressure at the visit, mmHg", name: "pressure", value: s.pressure, hint: "Such as: 152/88", change: (v) => changed({ pressure: v }) })))),
       folded("What to look at",
         !list(s.dose).length && select({ label: "Model", name: "model", value: s.model ?? "", options: [["", "chosen for each effect"], ...row.models.map((m) => [m.id, m.title])], change: (v) => changed({ model: v }), hint: row.why }),
-        select({ label: "Time shown", name: "until", value: s.until, options: [...new Set([...SPANS, s.until])].map((x) => [x, x]), change: (v) => changed({ until: v }) }),
-        check({ label: "Logarithmic concentrations", name: "log", value: s.log, change: (on) => changed({ log: on ? "1" : null }) })),
+        timeShown(s, changed, SPANS)),
     ];
   }
 
