@@ -14,8 +14,9 @@ import kinetamine as kt
 from kinetamine.cli import app
 from kinetamine.effects import choice, crossing, selection
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.parse import parse
 from kinetamine.models import library
-from kinetamine.models.expressions import evaluate, parse
 from kinetamine.models.link import link, readings, side_by_side
 
 MW = 237.73  # g/mol, ketamine

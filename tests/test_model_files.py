@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
-from kinetamine.models import expressions, library, schema, sense
+from kinetamine.formulas.parse import parse
+from kinetamine.formulas.tree import to_source
+from kinetamine.models import library, schema, sense
 from kinetamine.models.library import available, load, load_text, sources
 
 GOOD = """
@@ -503,8 +505,8 @@ def test_every_model_of_the_library_is_sound(path):
             assert spec.entries and spec.flows
         assert load(path.stem, runnable=True).digest == spec.digest
     for name, text in spec.individual.items():
-        expr = expressions.parse(text, name)
-        assert expressions.parse(expressions.to_source(expr)) == expr
+        expr = parse(text, name)
+        assert parse(to_source(expr)) == expr
 
 
 def test_a_library_file_must_name_its_papers(tmp_path):

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from kinetamine.errors import CovariateError, InputError, UnitError, UnknownName
 from kinetamine.models.spec import Applies, Covariate, Output, Parameter, Residual
-from kinetamine.population import Patient, Population, add_residual, effects, reference
+from kinetamine.population import Patient, Population, add_residual, draws, reference
 
 DATA = resources.files("kinetamine") / "data"
 
@@ -479,7 +479,7 @@ def test_occasions_differ_within_a_patient():
 def test_factor_of_any_possible_matrix(size, rank, seed):
     half = np.random.default_rng(seed).normal(size=(size, min(rank, size)))
     matrix = half @ half.T
-    lower = effects.factor(matrix)
+    lower = draws.factor(matrix)
     assert lower @ lower.T == pytest.approx(matrix, abs=1e-6 * matrix.max())
     assert (np.triu(lower, 1) == 0).all()
 

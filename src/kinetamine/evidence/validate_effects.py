@@ -27,8 +27,9 @@ from kinetamine.effects.crossing import limit_of
 from kinetamine.effects.selection import effect_of
 from kinetamine.errors import Fault, FaultyFile, NoData
 from kinetamine.evidence.rows import Record, read_rows
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.parse import parse
 from kinetamine.models import library
-from kinetamine.models.expressions import evaluate, parse
 from kinetamine.models.link import link
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Population

@@ -18,9 +18,10 @@ from scipy.linalg import expm
 from scipy.optimize import brentq
 
 from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.parse import parse
 from kinetamine.models import library
 from kinetamine.models.compile import Compiled, compile_model
-from kinetamine.models.expressions import evaluate, parse
 from kinetamine.models.spec import ModelSpec
 
 __all__ = ["EFFECT_SITE", "ROUTE", "LinearSystem", "first_time", "system_of"]

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from kinetamine.engine.linear import Structure
-from kinetamine.models.expressions import Binary, Expr, Name, Num, Unary, evaluate, names, parse
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.parse import parse
+from kinetamine.formulas.tree import Binary, Expr, Name, Num, Unary, names
 from kinetamine.models.spec import ModelSpec
 
 __all__ = ["Compiled", "PartFormulas", "affine_terms", "compile_model", "linear_terms"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetamine.engine.nonlinear import Equations
+from kinetamine.formulas.symbolic import to_sympy
+from kinetamine.formulas.tree import names
 from kinetamine.models.compile import Compiled
-from kinetamine.models.expressions import names, to_sympy
 
 __all__ = ["Written", "write_equations"]
 

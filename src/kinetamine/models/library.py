@@ -24,7 +24,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnknownName, nearest
-from kinetamine.models import expressions, schema, sense
+from kinetamine.formulas import dimensions, evaluate, parse, tree
+from kinetamine.models import schema, sense
 from kinetamine.models.schema import export_schema
 from kinetamine.models.spec import ModelSpec, Source
 
@@ -259,7 +260,7 @@ def _toml_cure(text: str, where: str) -> str:
 @functools.cache
 def _rules() -> str:
     """Changes with the code that derives units, so that nothing old is believed."""
-    parts = [Path(str(m.__file__)).read_bytes() for m in (units, expressions, sense)]
+    parts = [Path(str(m.__file__)).read_bytes() for m in (units, tree, parse, evaluate, dimensions, sense)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 

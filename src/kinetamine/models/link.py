@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kinetamine.errors import InputError, NoData
-from kinetamine.models import expressions, library
-from kinetamine.models.expressions import Binary, Call, Compare, Expr, Name, Unary
+from kinetamine.formulas.parse import parse
+from kinetamine.formulas.tree import Binary, Call, Expr, Name, Relation, Unary, to_source
+from kinetamine.models import library
 from kinetamine.models.spec import Drive, ModelSpec, Output
 
 __all__ = ["Reading", "link", "readings", "side_by_side"]
@@ -198,13 +199,13 @@ def _rewritten(text: str, new: Mapping[str, Expr]) -> str:
                 return Unary(op, swap(operand))
             case Binary(op, left, right):
                 return Binary(op, swap(left), swap(right))
-            case Compare(op, left, right):
-                return Compare(op, swap(left), swap(right))
+            case Relation(op, left, right):
+                return Relation(op, swap(left), swap(right))
             case Call(func, args):
                 return Call(func, tuple(swap(a) for a in args))
         return node
 
-    return expressions.to_source(swap(expressions.parse(text)))
+    return to_source(swap(parse(text)))
 
 
 def _renaming(spec: ModelSpec, tables: Iterable[str]) -> dict[str, Expr]:
@@ -306,10 +307,10 @@ def _with(base: ModelSpec, effect: ModelSpec, found: Sequence[Reading]) -> Model
     new = _renaming(effect, _NAMED)
     for name, reading in zip(effect.drives, found, strict=True):
         text = base.outputs[reading.output].value if reading.output else "0"
-        new[name] = expressions.parse(text)
+        new[name] = parse(text)
     for name, site in effect.effect_sites.items():
         if site.rate is None:  # follows at once: no state of its own
-            new[name] = expressions.parse(_rewritten(site.follows, new))
+            new[name] = parse(_rewritten(site.follows, new))
     names = {n: n if n not in base.outputs else f"{n} ({effect.id})" for n in effect.outputs}
     moved = _moved(effect, new)
     moved["outputs"] = {

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from kinetamine.errors import Fault, InputError, UnitError, nearest
-from kinetamine.models import expressions
-from kinetamine.models.expressions import Expr
+from kinetamine.formulas.dimensions import fits, unit_of
+from kinetamine.formulas.evaluate import constant, evaluate
+from kinetamine.formulas.parse import parse
+from kinetamine.formulas.tree import FUNCTIONS, Expr, names, to_source
 from kinetamine.models.spec import ModelSpec
 from kinetamine.units import MASS, NUMBER, TIME, VOLUME, Unit, unit
 
@@ -26,7 +28,7 @@ __all__ = ["RESERVED", "Derived", "Examination", "derive", "examine", "try_typic
 MOST_FAULTS = 50
 
 #: names that mean something in formulas already
-RESERVED = {*expressions.FUNCTIONS, "time", "amount", "eta", "occ"}
+RESERVED = {*FUNCTIONS, "time", "amount", "eta", "occ"}
 
 
 @dataclass(frozen=True)
@@ -192,11 +194,11 @@ def _read(found: Examination, place: str, text: str | None, allowed: set[str]) -
     if text is None:
         return
     try:
-        expr = expressions.parse(text, found.at(place))
+        expr = parse(text, found.at(place))
     except InputError as error:
         found.faults.extend(error.faults)
         return
-    unknown = expressions.names(expr) - allowed
+    unknown = names(expr) - allowed
     if not unknown:
         found.formulas[place] = expr
     for name in sorted(unknown - found.broken) if len(found.faults) < MOST_FAULTS else ():
@@ -239,7 +241,7 @@ def _why_unknown(spec: ModelSpec, name: str, allowed: set[str], place: str) -> t
 def _unused(found: Examination) -> None:
     spec, used = found.spec, set[str]()
     for expr in found.formulas.values():
-        used |= expressions.names(expr)
+        used |= names(expr)
     for table in ("parameters", "covariates", "individual", "drives", "dose_fields"):
         for name in getattr(spec, table):
             if name not in used:
@@ -361,7 +363,7 @@ def _structure(found: Examination) -> None:
         if flow.yield_ is not None and flow.to is None:
             found.fault(f"{place}.yield", "a yield", "a flow with `to`, as it is the amount arriving")
         rate = found.formulas.get(f"{place}.rate")
-        if rate is not None and flow.from_ is not None and flow.from_ not in expressions.names(rate):
+        if rate is not None and flow.from_ is not None and flow.from_ not in names(rate):
             text = f"{place}.rate does not depend on {flow.from_!r}, which can run below zero"
             found.warnings.append(text)
     for route, parts in spec.entries.items():
@@ -529,7 +531,7 @@ def _read_unit(
 
 def _ready(found: Examination, place: str, units: Mapping[str, Unit]) -> Expr | None:
     expr = found.formulas.get(place)
-    return expr if expr is not None and expressions.names(expr) <= units.keys() else None
+    return expr if expr is not None and names(expr) <= units.keys() else None
 
 
 def _measured(found: Examination, place: str, units: Mapping[str, Unit]) -> Unit | None:
@@ -537,7 +539,7 @@ def _measured(found: Examination, place: str, units: Mapping[str, Unit]) -> Unit
     if expr is None:
         return None
     try:
-        return expressions.unit_of(expr, units, found.at(place))
+        return unit_of(expr, units, found.at(place))
     except InputError as error:
         found.faults.extend(error.faults)
         return None
@@ -551,7 +553,7 @@ def _from_table(found: Examination, place: str, unit_text: str) -> bool:
     expr, spec = found.formulas.get(place), found.spec
     if expr is None:
         return False
-    used = expressions.names(expr)
+    used = names(expr)
     columns: dict[str, Any] = {**spec.covariates, **spec.dose_fields}
     return (
         bool(used)
@@ -565,19 +567,19 @@ def _want(found: Examination, place: str, units: Mapping[str, Unit], wanted: Uni
     if expr is None:
         return
     try:
-        other = expressions.fits(expr, units, wanted, found.at(place))
+        other = fits(expr, units, wanted, found.at(place))
     except InputError as error:
         found.faults.extend(error.faults)
         return
     if other is None:
         return
-    given = f"{expressions.to_source(expr)!r}, which has {'no unit' if other.plain else f'unit {other}'}"
+    given = f"{to_source(expr)!r}, which has {'no unit' if other.plain else f'unit {other}'}"
     per_year = any("year" in p.unit for p in found.spec.parameters.values())
     if "[substance]" in dict((other / wanted).powers):
         cure = "a molar mass (g/mol) among the parameters"
     elif wanted / other == TIME and per_year:
         cure = "the unit of the slope without the year, as age is a plain number in formulas"
-    elif expressions.constant(expr) is not None:
+    elif constant(expr) is not None:
         cure = f"a parameter with unit {wanted}"
     else:
         cure = f"a factor with unit {wanted / other}"
@@ -596,9 +598,9 @@ def try_typical(found: Examination, factors: Mapping[str, float]) -> None:
 
     def value(place: str) -> float | None:
         expr = found.formulas.get(place)
-        if expr is None or not expressions.names(expr) <= values.keys():
+        if expr is None or not names(expr) <= values.keys():
             return None
-        number = float(expressions.evaluate(expr, values))
+        number = float(evaluate(expr, values))
         if not math.isfinite(number):
             found.fault(place, f"{number} for the reference patient", "a finite number")
             return None

@@ -18,7 +18,7 @@ import numpy as np
 
 from kinetamine import units
 from kinetamine.errors import CovariateError, UnknownName
-from kinetamine.population import effects
+from kinetamine.population import draws
 from kinetamine.population.given import FOUR, Evenly, Table, check_allowed, number, shared_range, spread
 from kinetamine.population.reference import OLDEST, SOURCES, tables
 
@@ -154,17 +154,17 @@ class Patient:
 
     def etas(self, spec: Any, start: int = 0, stop: int = 1) -> dict[str, np.ndarray]:
         """Zeros: ``{"eta.CL": array (patient,)}``."""
-        zeros = effects.no_effects(spec, "subject", start, stop)
+        zeros = draws.no_effects(spec, "subject", start, stop)
         return {f"eta.{name}": values[0] for name, values in zeros.items()}
 
     def occasions(self, spec: Any, n_occ: int, start: int = 0, stop: int = 1) -> dict[str, np.ndarray]:
         """Zeros: ``{"occ.ka": array (occasion, patient)}``."""
-        zeros = effects.no_effects(spec, "occasion", start, stop, n_occ)
+        zeros = draws.no_effects(spec, "occasion", start, stop, n_occ)
         return {f"occ.{name}": values for name, values in zeros.items()}
 
     def parameters(self, spec: Any, start: int = 0, stop: int = 1) -> dict[str, float | np.ndarray]:
         """The published values in inside units."""
-        return effects.draw_parameters(spec, 0, start, stop, False)
+        return draws.draw_parameters(spec, 0, start, stop, False)
 
     def residual_noise(self, spec: Any, output: str, times: Any, start: int = 0, stop: int = 1) -> None:
         """None: a typical patient is not measured."""
@@ -556,9 +556,9 @@ class Population:
         """Between-subject effects, ``{"eta.CL": array (patient,)}``; zeros without variability."""
         stop = self.n if stop is None else stop
         if not self.variability:
-            drawn = effects.no_effects(spec, "subject", start, stop)
+            drawn = draws.no_effects(spec, "subject", start, stop)
         else:
-            drawn = effects.draw_effects(spec, "subject", self.seed, start, stop)
+            drawn = draws.draw_effects(spec, "subject", self.seed, start, stop)
         return {f"eta.{name}": values[0] for name, values in drawn.items()}
 
     def occasions(
@@ -567,15 +567,15 @@ class Population:
         """Between-occasion effects, ``{"occ.ka": array (occasion, patient)}``; zeros without variability."""
         stop = self.n if stop is None else stop
         if not self.variability:
-            drawn = effects.no_effects(spec, "occasion", start, stop, n_occ)
+            drawn = draws.no_effects(spec, "occasion", start, stop, n_occ)
         else:
-            drawn = effects.draw_effects(spec, "occasion", self.seed, start, stop, n_occ)
+            drawn = draws.draw_effects(spec, "occasion", self.seed, start, stop, n_occ)
         return {f"occ.{name}": values for name, values in drawn.items()}
 
     def parameters(self, spec: Any, start: int = 0, stop: int | None = None) -> dict[str, float | np.ndarray]:
         """Parameters in inside units: plain floats, arrays (patient,) where uncertainty is drawn."""
         stop = self.n if stop is None else stop
-        return effects.draw_parameters(spec, self.seed, start, stop, self.uncertainty)
+        return draws.draw_parameters(spec, self.seed, start, stop, self.uncertainty)
 
     def residual_noise(
         self, spec: Any, output: str, times: Any, start: int = 0, stop: int | None = None
@@ -589,7 +589,7 @@ class Population:
         if not self.residual or output not in spec.residual:
             return None
         count = times if isinstance(times, int | np.integer) else len(times)
-        return effects.draw_noise(spec, output, self.seed, int(count), start, stop)
+        return draws.draw_noise(spec, output, self.seed, int(count), start, stop)
 
     # --- reports -----------------------------------------------------------------------------------------
 

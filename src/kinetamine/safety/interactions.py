@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinetamine.errors import InputError, NoData, UnknownName
-from kinetamine.models import expressions, library
+from kinetamine.formulas.parse import parse
+from kinetamine.formulas.tree import names
+from kinetamine.models import library
 from kinetamine.models.spec import Flow, ModelSpec, Parameter
 from kinetamine.safety import pd_interactions, perturbations
 from kinetamine.safety.perturbations import OPTION, Carrier, Observed, Perturbation
@@ -337,8 +339,8 @@ def _by_parameters(
         carrier = carriers[handle]
         for name in carrier.times:
             made[name] = _moved(made[name], made[name].value * factor, why)
-        for names, by in ((carrier.odds, factor), (carrier.against, 1 / factor)):
-            for name in names:
+        for fractions, by in ((carrier.odds, factor), (carrier.against, 1 / factor)):
+            for name in fractions:
                 p = made[name].value
                 made[name] = _moved(made[name], by * p / (1 - p + by * p), why)
     return {"parameters": made}
@@ -411,7 +413,7 @@ def _around(spec: ModelSpec, analytes: tuple[str, ...]) -> set[str]:
 
     for name, output in spec.outputs.items():
         if (output.analyte or name) in analytes:
-            starts = expressions.names(expressions.parse(output.value)) & set(spec.compartments)
+            starts = names(parse(output.value)) & set(spec.compartments)
             return {c for start in starts for c in reach(start) if start in reach(c)}
     return set()
 

@@ -12,8 +12,9 @@ import numpy as np
 from kinetamine.dosing import EventTable
 from kinetamine.engine import timeline
 from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.tree import Num
 from kinetamine.models.compile import Compiled, PartFormulas
-from kinetamine.models.expressions import Num, evaluate
 from kinetamine.simulate import parts, solver
 
 __all__ = ["EventRun"]

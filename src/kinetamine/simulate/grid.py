@@ -14,8 +14,8 @@ from kinetamine.dosing import Dose
 from kinetamine.engine import nca, timeline
 from kinetamine.engine.summarise import Quantiles
 from kinetamine.errors import CovariateError
+from kinetamine.formulas.evaluate import evaluate
 from kinetamine.models.compile import Compiled
-from kinetamine.models.expressions import evaluate
 from kinetamine.simulate import parts, solver
 
 __all__ = ["GridRun", "Plan"]

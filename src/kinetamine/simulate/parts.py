@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from kinetamine.errors import InputError, NoData, SimulationFailed
+from kinetamine.formulas.evaluate import evaluate
+from kinetamine.formulas.parse import parse
 from kinetamine.models.compile import Compiled, PartFormulas
-from kinetamine.models.expressions import evaluate, parse
 from kinetamine.models.spec import ModelSpec
 
 __all__ = ["Given", "enter", "share_of_drug"]

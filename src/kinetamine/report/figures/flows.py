@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from kinetamine.report.figures.layers import HIGH, Edge, Placed, arrange
+from kinetamine.report.figures.graph_layout import HIGH, Edge, Placed, arrange
 from kinetamine.report.figures.vega import (
     FAINT,
     GROUND,
@@ -92,7 +92,8 @@ class _Graph:
     """The file as boxes and arrows."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        from kinetamine.models.expressions import names, parse
+        from kinetamine.formulas.parse import parse
+        from kinetamine.formulas.tree import names
 
         self.spec = spec
         #: node → its text, and whether it is a compartment
