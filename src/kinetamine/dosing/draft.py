@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from kinetamine.dosing.regimen import MAX_REPEATS, Dose, base_per_hydrochloride
+from kinetamine.dosing.dose import MAX_REPEATS, Dose
+from kinetamine.dosing.salts import base_per_hydrochloride
 from kinetamine.dosing.words import ROUTES
 from kinetamine.errors import DoseError
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kinetamine.dosing.dose import MAX_REPEATS, MAX_TIME_H, Dose
 from kinetamine.dosing.draft import Draft
-from kinetamine.dosing.regimen import MAX_REPEATS, MAX_TIME_H, Dose
 from kinetamine.dosing.words import (
     DRUG_WORDS,
     EXAMPLES,

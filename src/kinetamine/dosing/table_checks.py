@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinetamine.dosing.regimen import MAX_REPEATS
+from kinetamine.dosing.dose import MAX_REPEATS
 from kinetamine.dosing.row_faults import RowFaults
 from kinetamine.dosing.table_source import RawTable, is_number
 from kinetamine.dosing.words import canonical_route

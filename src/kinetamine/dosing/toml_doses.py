@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kinetamine.dosing.dose import DRUGS, MAX_REPEATS, Dose
 from kinetamine.dosing.draft import Draft
 from kinetamine.dosing.phrases import LONGEST, Reader, read_phrase
-from kinetamine.dosing.regimen import DRUGS, MAX_REPEATS, Dose
 from kinetamine.dosing.words import ROUTES, SALT_WORDS, canonical_drug, canonical_route, short
 from kinetamine.errors import DoseError, Fault, InputError, nearest
 

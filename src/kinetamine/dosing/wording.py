@@ -1,12 +1,19 @@
-"""Doses back to phrases that read as the same doses."""
+"""Doses back to phrases that read as the same doses.
+
+Below `dose`, so that a dose can say itself; it is known here by its type only.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kinetamine.dosing.regimen import Dose, base_per_hydrochloride
+from kinetamine.dosing.salts import base_per_hydrochloride
 from kinetamine.dosing.words import HOURS, WEEKLY, tidy
+
+if TYPE_CHECKING:
+    from kinetamine.dosing.dose import Dose
 
 __all__ = ["describe"]
 
