@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kinetamine.errors import InputError
+from kinetamine.files import check_writable, write_whole
 
 __all__ = [
     "DISCLAIMER",
@@ -81,53 +79,6 @@ def grid(*columns: str, right: bool = True) -> Any:
     for column in table.columns[1:] if right else ():
         column.justify = "right"
     return table
-
-
-def check_writable(path: str | Path, option: str) -> Path:
-    """Refuse a path that cannot be written before any work is done.
-
-    Raises
-    ------
-    InputError
-        If its folder is missing or closed, or it is a folder itself.
-    """
-    path = Path(path)
-    folder = path.parent
-    if path.exists() and not path.is_dir() and os.access(path, os.W_OK):
-        return path
-    if path.is_dir():
-        raise InputError(
-            option, repr(str(path)), "the name of a file, not of a folder", str(path / "result.csv")
-        )
-    if not folder.is_dir():
-        raise InputError(option, repr(str(path)), "a file in a folder that exists", f"mkdir -p {folder}")
-    if not os.access(folder, os.W_OK):
-        raise InputError(option, repr(str(path)), "a folder that may be written to")
-    return path
-
-
-def write_whole(path: str | Path, text: str, option: str = "--out") -> None:
-    """Write a text file so that it is either complete or as it was before.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(folder + "/a.txt", "all of it")
-    ...     Path(folder, "a.txt").read_text()
-    'all of it'
-    """
-    from kinetamine.results import export
-
-    def fill(place: str) -> None:
-        Path(place).write_text(text, encoding="utf-8")
-
-    export.write_whole(check_writable(path, option), fill)
 
 
 class Progress:

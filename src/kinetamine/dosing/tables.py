@@ -6,7 +6,6 @@ door it is plain arrays in inside units (h, mg, mg/h). The columns and rules are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,8 @@ from kinetamine.dosing.row_faults import RowFaults
 from kinetamine.dosing.table_checks import COLUMNS, MISSING, check_table, keys, numbers
 from kinetamine.dosing.table_source import RawTable, read_source
 from kinetamine.dosing.words import HOURS, MASS
-from kinetamine.errors import Fault, InputError, UnknownName, nearest
+from kinetamine.errors import Fault, UnknownName, nearest
+from kinetamine.files import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -221,27 +221,8 @@ class EventTable:
         """
         text = self.to_polars().write_csv(null_value=".")
         if path is not None:
-            write_text(Path(path), text)
+            write_whole(path, text)
         return text
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a half.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written there.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(
-            str(path), error.strerror or "a failed write", "a place that can be written", "another path"
-        ) from None
 
 
 def _unit(unit: str, known: Mapping[str, float], where: str) -> float:

@@ -17,7 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["folder", "load", "write_whole"]
+from kinetamine.files import write_whole
+
+__all__ = ["folder", "load"]
 
 #: a module is in ``sys.modules`` before it is whole: another thread must not take it from there
 _LOADING = threading.RLock()
@@ -39,18 +41,6 @@ def folder() -> Path:
         except OSError:
             continue
     return Path(tempfile.mkdtemp(prefix="kinetamine-"))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def load(kind: str, source: str, notify: Callable[[str], None] | None = None) -> ModuleType:

@@ -19,6 +19,7 @@ from kinetamine.evidence import calibration, trials
 from kinetamine.evidence.calibration import Calibration
 from kinetamine.evidence.predict_trials import NEVER, Prediction, Predictor
 from kinetamine.evidence.trials import Outcome, Trials, wilson
+from kinetamine.files import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,11 +166,11 @@ class Report:
         if path.suffix == ".md":
             from kinetamine.evidence.validation_course_page import page
 
-            path.write_text(page(self), encoding="utf-8")
+            write_whole(path, page(self))
         elif path.suffix == ".csv":
-            self.frame().write_csv(path)
+            write_whole(path, self.frame().write_csv())
         elif path.suffix == ".parquet":
-            self.frame().write_parquet(path)
+            write_whole(path, lambda place: self.frame().write_parquet(place))
         else:
             raise InputError("--out", str(path), "a name ending in .md, .csv or .parquet", f"{path}.md")
 

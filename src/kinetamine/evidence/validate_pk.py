@@ -21,6 +21,7 @@ from kinetamine.evidence import observations
 from kinetamine.evidence.matching import Match, Origin, Site, matches, unusual_doses, why_none
 from kinetamine.evidence.observations import Arm, Observations, Point, Value
 from kinetamine.evidence.predict import Curves, NotDerivable, Predictor, Simulate, curve_measure
+from kinetamine.files import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -179,25 +180,16 @@ class Report:
             For another ending, or a place that cannot be written.
         """
         target = Path(path)
-        writers: dict[str, Callable[[Path], Any]] = {
-            ".md": lambda to: to.write_text(self.markdown(), "utf-8"),
-            ".csv": lambda to: self.frame().write_csv(to),
-            ".parquet": lambda to: self.frame().write_parquet(to),
+        writers: dict[str, Callable[[], Any]] = {
+            ".md": self.markdown,
+            ".csv": lambda: self.frame().write_csv(),
+            ".parquet": lambda: lambda place: self.frame().write_parquet(place),
         }
         if target.suffix not in writers:
             raise InputError(
                 str(target), repr(target.suffix), "a path ending in .md, .csv or .parquet", "validation.md"
             )
-        part = target.with_name(target.name + ".part")
-        try:
-            writers[target.suffix](part)
-            part.replace(target)
-        except OSError as error:
-            raise InputError(
-                str(target), error.strerror or str(error), "a place that can be written"
-            ) from None
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, writers[target.suffix]())
         return target
 
     def markdown(self) -> str:

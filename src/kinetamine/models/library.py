@@ -7,13 +7,13 @@ the user's cache under the file's digest, because reading units costs more than 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import math
 import os
 import re
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnknownName, nearest
+from kinetamine.files import write_whole
 from kinetamine.formulas import dimensions, evaluate, parse, tree
 from kinetamine.models import schema, sense
 from kinetamine.models.schema import export_schema
@@ -291,18 +292,11 @@ def _remembered(digest: str, record: ModelSpec) -> sense.Derived | None:
 
 
 def _remember(digest: str, derived: sense.Derived) -> None:
-    try:
+    # without a cache every start reads the units again, nothing else
+    with contextlib.suppress(OSError, RuntimeError, InputError):
         target = _cache_file(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(derived.__dict__, file)
-            os.replace(temporary, target)  # whole or not at all, also with several processes
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, RuntimeError):
-        pass  # without a cache every start reads the units again, nothing else
+        write_whole(target, json.dumps(derived.__dict__))
 
 
 # --- lists -------------------------------------------------------------------------------------------

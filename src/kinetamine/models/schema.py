@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from kinetamine.errors import Fault, nearest
+from kinetamine.files import write_whole
 from kinetamine.models import spec
 from kinetamine.models.sense import MOST_FAULTS
 from kinetamine.models.spec import ModelSpec
@@ -324,5 +325,5 @@ def export_schema(path: Path | None = None) -> Path:
     """
     target = path or Path(spec.__file__).parents[1] / "data" / "schema" / "model.schema.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(target, json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
     return target

@@ -12,9 +12,9 @@ import numpy as np
 
 from kinetamine.dosing import Regimen
 from kinetamine.errors import InputError, MissingExtra
+from kinetamine.files import write_whole
 from kinetamine.report import figures
 from kinetamine.results import Result, TableResult, references, show
-from kinetamine.results.export import write_whole
 from kinetamine.results.exposure import TITLES, summarise
 from kinetamine.results.result import describe_status
 
@@ -78,7 +78,7 @@ def write_report(
     '<!doctype html>'
     """
     text = render(result, title, **options)
-    write_whole(path, lambda place: Path(place).write_text(text, encoding="utf-8"))
+    write_whole(path, text)
 
 
 def render(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import json
 import os
-import stat
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kinetamine.errors import InputError, MissingExtra, UnknownName
+from kinetamine.files import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from kinetamine.results.result import Output, Result
     from kinetamine.results.table import TableResult
 
-__all__ = ["FORMATS", "grid_dict", "grid_frame", "table_dict", "table_frame", "write", "write_whole"]
+__all__ = ["FORMATS", "grid_dict", "grid_frame", "table_dict", "table_frame", "write"]
 
 #: what can be written, by suffix
 FORMATS = ("csv", "json", "parquet")
@@ -203,66 +202,13 @@ def write(result: Result | TableResult, path: str | os.PathLike[str], format: st
             str(path), repr(Path(path).suffix), "a name ending in .csv, .json or .parquet", "result.csv"
         )
 
-    def fill(place: str) -> None:
-        if kind == "json":
-            Path(place).write_text(result.to_json() + "\n", encoding="utf-8")
-        elif kind == "csv":
-            result.to_polars().write_csv(place)
-        else:
-            # the birth travels inside the file
-            birth = {"kinetamine": json.dumps(plain(result.birth))}
-            result.to_polars().write_parquet(place, metadata=birth)
-
-    write_whole(path, fill)
-
-
-def write_whole(path: str | os.PathLike[str], fill: Callable[[str], object]) -> None:
-    """Let `fill` write a temporary neighbour of `path`, then put it in place in one step.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written to, or `path` is a folder.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(folder + "/a.txt", lambda place: Path(place).write_text("whole"))
-    ...     Path(folder, "a.txt").read_text()
-    'whole'
-    """
-    target = Path(os.path.realpath(path))  # a link keeps pointing to the file
-    if target.is_dir():
-        raise InputError(str(path), "a folder", "the name of a file", str(Path(path) / "result.csv"))
-    if not target.parent.is_dir():
-        raise InputError(
-            str(path),
-            f"the folder {target.parent}, which does not exist",
-            "a folder that exists",
-            f"mkdir -p {target.parent}",
-        )
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        # a device or a pipe must not be replaced by a file
-        with tempfile.TemporaryDirectory() as folder:
-            place = os.path.join(folder, "whole")
-            fill(place)
-            target.write_bytes(Path(place).read_bytes())
-        return
-    part = target.parent / f".{target.name}.{os.getpid()}.part"
-    try:
-        part.touch()
-    except OSError as cause:
-        raise InputError(
-            str(path), str(cause.strerror), "a place that can be written to", "another folder"
-        ) from None
-    try:
-        fill(str(part))
-        os.replace(part, target)
-    except OSError as cause:
-        raise InputError(
-            str(path), str(cause.strerror or cause), "a place that can be written to", "another folder"
-        ) from cause
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
+    if kind == "json":
+        write_whole(path, result.to_json() + "\n")
+    elif kind == "csv":
+        write_whole(path, lambda place: result.to_polars().write_csv(place))
+    else:
+        # the birth travels inside the file
+        birth = {"kinetamine": json.dumps(plain(result.birth))}
+        buffer = io.BytesIO()  # polars calls a full disk a fault of the format
+        result.to_polars().write_parquet(buffer, metadata=birth)
+        write_whole(path, buffer.getvalue())

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from kinetamine.engine import kernels
 from kinetamine.errors import MissingExtra
+from kinetamine.files import write_whole
 
 __all__ = ["bundle", "router"]
 
@@ -86,5 +87,5 @@ def bundle() -> Path:
     if not path.is_file():
         import vl_convert
 
-        kernels.write_whole(path, vl_convert.javascript_bundle())  # type: ignore[call-arg]
+        write_whole(path, vl_convert.javascript_bundle())  # type: ignore[call-arg]
     return path

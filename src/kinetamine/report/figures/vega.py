@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kinetamine.errors import InputError, MissingExtra
-from kinetamine.results.export import write_whole
+from kinetamine.files import write_whole
 
 __all__ = [
     "DARK",
@@ -390,4 +390,4 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         content = figure.to_json().encode()
     else:
         raise InputError(str(path), repr(kind), "a name ending in .svg, .pdf, .png or .json", "figure.svg")
-    write_whole(path, lambda place: Path(place).write_bytes(content))
+    write_whole(path, content)
