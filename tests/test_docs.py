@@ -79,7 +79,7 @@ def test_examples_are_sound(path):
         library.load(path)
 
 
-def test_the_page_of_validation_holds_its_parts():
+def test_the_index_of_the_validation_is_made_from_what_is_stored():
     made = runpy.run_path(str(ROOT / "docs" / "make_validation.py"))["text"]()
     assert (ROOT / "docs" / "validation.md").read_text(encoding="utf-8") == made, "stale: run `make docs`"
 

@@ -561,8 +561,8 @@ def test_numbers_at_risk_fall():
 
 
 def test_interactions_as_they_are_kept():
+    from kinetamine.evidence.interactions.compare import Agreement
     from kinetamine.safety import perturbations
-    from kinetamine.safety.interactions import Agreement
 
     kept = perturbations.load().observed
     rows = [

@@ -13,7 +13,7 @@ import kinetamine as kt
 from kinetamine import scenario
 from kinetamine.cli.app import run
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
-from kinetamine.evidence import validate_interactions
+from kinetamine.evidence import interactions as part
 from kinetamine.models import library
 from kinetamine.safety import interactions, pd_interactions, perturbations
 
@@ -22,7 +22,7 @@ PEREZ, OTTO = "perez_ruixo_2021_esketamine", "otto_2021_s_ketamine"
 
 @pytest.fixture(scope="module")
 def agreement():
-    return interactions.agreement()
+    return part.run()
 
 
 def area(model, doses, output="S-ketamine"):
@@ -34,13 +34,13 @@ def area(model, doses, output="S-ketamine"):
 
 
 def test_every_fitted_ratio_is_reproduced(agreement):
-    fitted = [one for one in agreement if one.row.use == "fit"]
+    fitted = [one for one in agreement.comparisons if one.row.use == "fit"]
     assert len(fitted) > 20
     assert [f"{one.row.id}: {one.fold:.2f}" for one in fitted if not one.within] == []
 
 
 def test_ratios_kept_out_are_predicted_but_for_one_that_contradicts_another_study(agreement):
-    kept = {one.row.id: one for one in agreement if one.row.use == "held out"}
+    kept = {one.row.id: one for one in agreement.comparisons if one.row.use == "held out"}
     assert len(kept) >= 7
     assert [id for id, one in kept.items() if not one.within] == ["rifampicin_iv_nk_k_auc"]
 
@@ -48,7 +48,7 @@ def test_ratios_kept_out_are_predicted_but_for_one_that_contradicts_another_stud
 def test_validation_page_is_fresh(agreement):
     page = Path(__file__).parents[1] / "docs" / "validation_interactions.md"
     cure = "stale: kinetamine validate interactions --out docs/validation_interactions.md"
-    assert page.read_text("utf-8") == validate_interactions.page(agreement), cure
+    assert page.read_text("utf-8") == part.page(agreement), cure
 
 
 def test_the_simulated_curve_shows_the_observed_ratio():

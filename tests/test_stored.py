@@ -5,11 +5,12 @@ import pytest
 
 from kinetamine.cli import app
 from kinetamine.errors import UnknownName
-from kinetamine.evidence import stored, trials, validate_course, validate_effects, validate_pk
+from kinetamine.evidence import course, effects, interactions, parts, pk, stored
+from kinetamine.evidence.course import observations as trials
+from kinetamine.evidence.effects import observations as acute
 from kinetamine.models import library
-from kinetamine.safety import interactions
 
-PARTS = list(stored.PARTS)
+PARTS = list(parts.PARTS)
 
 
 def cure(part):
@@ -18,7 +19,7 @@ def cure(part):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_what_is_stored_was_computed_from_these_data_and_models(part):
-    assert stored.stamp(part) == stored.fingerprint(part), cure(part)
+    assert stored.stamp(part) == parts.part(part).fingerprint(), cure(part)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -45,14 +46,14 @@ def same(part, report):
 
 
 def test_rows_made_now_are_those_stored():
-    same("interactions", interactions.agreement())
-    chosen = [o for o in validate_effects.load() if o.predict][:3]
-    same("effects", validate_effects.run(observations=chosen))
-    same("pk", validate_pk.run(models=["hijazi_2003_icu_adults", "domino_tci_set"]))
+    same("interactions", interactions.run())
+    chosen = [o for o in acute.load() if o.predict][:3]
+    same("effects", effects.run(observations=chosen))
+    same("pk", pk.run(models=["hijazi_2003_icu_adults", "domino_tci_set"]))
 
 
 def test_outcomes_of_trials_have_their_scale_and_source():
-    report = validate_course.run(outcomes=trials.load().usable()[:2], draws=2)
+    report = course.run(outcomes=trials.load().usable()[:2], draws=2)
     header, *rows = stored.text("course", report).splitlines()[1:]
     assert len(rows) == 2 and header.split(",") == list(stored.COLUMNS)
     first = stored.load("course").row(0, named=True)

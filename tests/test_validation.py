@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import shutil
@@ -12,13 +13,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kinetamine.cli import app
 from kinetamine.dosing import Regimen
 from kinetamine.errors import FaultyFile, InputError
-from kinetamine.evidence import observations, validate_pk
-from kinetamine.evidence.matching import Match, matches, unusual_doses, why_none
-from kinetamine.evidence.observations import Arm, Value
-from kinetamine.evidence.predict import NotDerivable, Predictor
-from kinetamine.evidence.validation_page import significant
+from kinetamine.evidence.pk import compare, observations
+from kinetamine.evidence.pk.matching import Match, matches, unusual_doses, why_none
+from kinetamine.evidence.pk.observations import Arm, Value
+from kinetamine.evidence.pk.page import page
+from kinetamine.evidence.pk.predict import NotDerivable, Predictor
+from kinetamine.evidence.tables import significant
 from kinetamine.models import library
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -81,8 +84,9 @@ class _Answer:
 
 
 def test_no_row_is_lost_and_every_row_says_what_becomes_of_it(found):
-    assert len(found.values) == 189
-    assert len(found.points) == 182
+    for name, rows in (("pk_values.csv", found.values), ("pk_curves.csv", found.points)):
+        text = resources.files("kinetamine").joinpath("data/observations", name).read_text("utf-8")
+        assert len(rows) == sum(1 for _ in csv.DictReader(text.splitlines())) > 100
     for fact in (*found.values, *found.points):
         assert fact.unusable is None or len(fact.unusable) > 10
         assert fact.unusable or found.arms[fact.arm].doses
@@ -327,7 +331,7 @@ def test_an_arm_is_simulated_once(specs):
 
 @pytest.fixture(scope="module")
 def report():
-    return validate_pk.run(simulate=OneCompartment())
+    return compare.run(simulate=OneCompartment())
 
 
 def test_every_row_is_compared_or_explained(report, found):
@@ -363,19 +367,19 @@ def test_a_range_is_judged_by_its_ends(report):
 
 
 def test_fold_statistics():
-    s = validate_pk.fold_statistics([0.5, 1.0, 2.0, 4.0])
+    s = compare.fold_statistics([0.5, 1.0, 2.0, 4.0])
     assert s.afe == pytest.approx(2 ** (2 / 4))
     assert s.aafe == pytest.approx(2 ** (4 / 4))
     assert (s.within_1_25, s.within_2) == (0.25, 0.75)
 
 
 def test_the_page_is_the_same_every_time(report):
-    again = validate_pk.run(simulate=OneCompartment())
-    assert again.markdown() == report.markdown()
+    again = compare.run(simulate=OneCompartment())
+    assert page(again) == page(report)
 
 
 def test_the_page_holds_every_row_and_section(report, found):
-    text = report.markdown()
+    text = page(report)
     for title in (
         "How to read",
         "Agreement, single values",
@@ -391,24 +395,16 @@ def test_the_page_holds_every_row_and_section(report, found):
     assert not re.search(r"\b(nan|inf)\b", text)
 
 
-def test_writing(report, tmp_path):
-    assert report.write(tmp_path / "v.md").read_text("utf-8") == report.markdown()
-    assert (tmp_path / "v.md").read_bytes() == report.write(tmp_path / "w.md").read_bytes()
-    assert (
-        len(report.write(tmp_path / "v.csv").read_text("utf-8").splitlines()) == len(report.comparisons) + 1
-    )
-    report.write(tmp_path / "v.parquet")
-    assert not list(tmp_path.glob("*.part"))
-    with pytest.raises(InputError, match=r"\.md, \.csv or \.parquet"):
-        report.write(tmp_path / "v.docx")
-    with pytest.raises(InputError):
-        report.write(tmp_path / "missing" / "v.md")
+@pytest.mark.parametrize("name", ["v.docx", "v", "missing/v.md"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, name, capsys):
+    assert app.run(["validate", "pk", "--out", str(tmp_path / name)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_progress_is_told(found):
     steps: list[tuple[int, int]] = []
     models = ["otto_2021_s_ketamine"]
-    validate_pk.run(lambda done, work: steps.append((done, work)), models=models, simulate=OneCompartment())
+    compare.run(lambda done, work: steps.append((done, work)), models=models, simulate=OneCompartment())
     assert steps[-1][0] == steps[-1][1] == len(steps)
 
 
@@ -432,7 +428,7 @@ CURE = "run: kinetamine validate pk --out docs/validation_pk.md"
 
 
 def test_the_page_in_docs_was_written_from_these_data_and_models():
-    assert validate_pk.fingerprint() in (DOCS / "validation_pk.md").read_text("utf-8"), CURE
+    assert compare.fingerprint() in (DOCS / "validation_pk.md").read_text("utf-8"), CURE
 
 
 @pytest.mark.slow
@@ -442,7 +438,7 @@ def test_the_page_in_docs_is_what_a_run_gives():
     Words must be equal; numbers may differ in the last digit, which another processor may round otherwise.
     """
     kept = (DOCS / "validation_pk.md").read_text("utf-8").splitlines()
-    now = validate_pk.run().markdown().splitlines()
+    now = page(compare.run()).splitlines()
     assert len(kept) == len(now), CURE
     for old, new in zip(kept, now, strict=True):
         assert NUMBER.sub("#", old) == NUMBER.sub("#", new), CURE

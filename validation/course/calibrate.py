@@ -32,10 +32,10 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from kinetamine.course import model as course_model
-from kinetamine.evidence import trials
-from kinetamine.evidence.calibration import Scale
-from kinetamine.evidence.predict_trials import Predictor
-from kinetamine.evidence.trials import Outcome, Trials
+from kinetamine.evidence.course import observations as trials
+from kinetamine.evidence.course.calibration import Scale
+from kinetamine.evidence.course.observations import Outcome, Trials
+from kinetamine.evidence.course.predict import Predictor
 
 DATA = Path(__file__).parents[2] / "src" / "kinetamine" / "data"
 #: name: start, SD of the prior on the scale of the fit

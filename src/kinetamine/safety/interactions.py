@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from kinetamine.scenario import Scenario
 
 __all__ = [
-    "Agreement",
     "Change",
     "Simulated",
-    "agreement",
     "applied",
     "by_route",
     "change",
@@ -550,42 +548,3 @@ def _exposure(phrase: str, factors: tuple[tuple[str, float], ...]) -> dict[str, 
     table = simulate(spec, phrase, times=times).exposure()
     columns = {(f"{mark}{m}"): table[c][i] for i, mark in enumerate(("", "NK ")) for m, c in _COLUMNS.items()}
     return {name: float(value) for name, value in columns.items()}
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """One observed ratio and what the factors make of it."""
-
-    id: str
-    row: Observed
-    predicted: float
-
-    @property
-    def fold(self) -> float:
-        """How far off, always at least 1."""
-        apart = self.predicted / (self.row.ratio or math.nan)
-        return max(apart, 1 / apart)
-
-    @property
-    def within(self) -> bool:
-        """Within the published limits, or 1.25-fold (1.5-fold where nothing was fitted to it)."""
-        low, high = self.row.low, self.row.high
-        inside = low is not None and high is not None and low <= self.predicted <= high
-        return inside or self.fold <= (1.5 if self.row.use == "held out" else 1.25)
-
-
-def agreement() -> list[Agreement]:
-    """Every ratio that was fitted, kept out of the fit or found unchanged, against the factors.
-
-    Examples
-    --------
-    >>> [one.within for one in agreement() if one.id == "hepatic_impairment_moderate"]
-    [True, True]
-    """
-    known = perturbations.load()
-    return [
-        Agreement(id, row, ratio(row, {h: f.value for h, f in known.factors_of(id).items()}))
-        for row in known.observed
-        if row.use in ("fit", "held out") and row.ratio is not None
-        for id in row.ids
-    ]

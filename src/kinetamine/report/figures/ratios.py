@@ -25,7 +25,7 @@ from kinetamine.report.figures.vega import (
 from kinetamine.results import show
 
 if TYPE_CHECKING:
-    from kinetamine.safety.interactions import Agreement
+    from kinetamine.evidence.interactions.compare import Agreement
 
 __all__ = ["Ratio", "forest"]
 
@@ -65,7 +65,7 @@ def forest(
     Parameters
     ----------
     rows : iterable of Agreement, Ratio or dict
-        `kinetamine.safety.interactions.agreement()`, or rows with the fields of `Ratio`.
+        `kinetamine.evidence.interactions.run().comparisons`, or rows with the fields of `Ratio`.
     width : int
         Of the panel, in pixels.
     labels : str

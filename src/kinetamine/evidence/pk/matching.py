@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kinetamine.evidence.observations import Arm
+from kinetamine.evidence.pk.observations import Arm
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
@@ -80,7 +80,7 @@ def matches(name: str, arm: Arm, analytes: Iterable[str], specs: Mapping[str, Mo
 
     Examples
     --------
-    >>> from kinetamine.evidence.observations import load
+    >>> from kinetamine.evidence.pk.observations import load
     >>> from kinetamine.models import library
     >>> specs = {"otto_2021_s_ketamine": library.load("otto_2021_s_ketamine")}
     >>> arm = load().arms["hasan_2021_iv"]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinetamine import units
-from kinetamine.evidence.matching import REFERENCE_WEIGHT_KG, Match
-from kinetamine.evidence.observations import Arm, molar_mass
+from kinetamine.evidence.pk.matching import REFERENCE_WEIGHT_KG, Match
+from kinetamine.evidence.pk.observations import Arm, molar_mass
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec

@@ -256,8 +256,8 @@ def load(folder: str | Path | None = None) -> Observations:
 
     Examples
     --------
-    >>> len(load().values)
-    189
+    >>> load().value("hasan_2021_iv_s_cl").unit
+    'mL/min'
     """
     root: Any = (
         resources.files("kinetamine").joinpath("data/observations") if folder is None else Path(folder)

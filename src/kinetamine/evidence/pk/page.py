@@ -6,40 +6,23 @@ Numbers are written with three significant digits, so that the last bits of a ma
 from __future__ import annotations
 
 import functools
-import math
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from kinetamine.evidence.observations import METRICS, Arm, Observations
+from kinetamine.evidence.pk.compare import fold_statistics, grouped, statistics
+from kinetamine.evidence.pk.observations import METRICS, Arm, Observations
+from kinetamine.evidence.tables import NONE, significant, table
+from kinetamine.models import library
 
 if TYPE_CHECKING:
-    from kinetamine.evidence.validate_pk import Check, Comparison, Curve, Report, Statistics
+    from kinetamine.evidence.pk.compare import Check, Comparison, Curve, Report, Statistics
 
-__all__ = ["page", "significant", "table"]
+__all__ = ["page"]
 
 _SITE = {"same": "same", "not stated": "not stated", "mismatch": "**differs**"}
 _ORIGIN = {"other": "others", "own": "**its own**", "unknown": "not known"}
-_NONE = "–"
-
-
-def significant(x: float | None, digits: int = 3) -> str:
-    """A number with three significant digits, never in powers of ten.
-
-    Examples
-    --------
-    >>> [significant(x) for x in (1234.5, 0.0123456, 99.96, 0)]
-    ['1230', '0.0123', '100', '0']
-    """
-    if x is None or not math.isfinite(x):
-        return _NONE
-    if x == 0:
-        return "0"
-    places = digits - 1 - math.floor(math.log10(abs(x)))
-    x = round(x, places)
-    places = digits - 1 - math.floor(math.log10(abs(x)))
-    return f"{round(x, places):.{max(places, 0)}f}"
 
 
 def page(report: Report) -> str:
@@ -54,12 +37,6 @@ def page(report: Report) -> str:
         _sources(report.observations),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 # ---- how to read, what it comes to
@@ -142,8 +119,6 @@ _STATISTICS = ("n", "median fold", "AFE", "AAFE", "within 1.25", "within 2")
 
 
 def _by(comparisons: Iterable[Comparison], keys: Sequence[str], titles: Sequence[str]) -> str:
-    from kinetamine.evidence.validate_pk import grouped, statistics
-
     words = {"site": _SITE, "origin": _ORIGIN}
 
     def key(c: Comparison) -> str:
@@ -223,8 +198,6 @@ def _minutes(hours: float) -> str:
 
 
 def _curves(report: Report) -> str:
-    from kinetamine.evidence.validate_pk import fold_statistics, grouped
-
     parts = [
         "## Curves",
         "Mean concentration curves as others digitised them from the figures. **Bias** is the median "
@@ -246,7 +219,7 @@ def _curves(report: Report) -> str:
                 significant(s.aafe),
                 f"{s.within_1_25:.0%}",
                 f"{s.within_2:.0%}",
-                "; ".join(curve.outside) or _NONE,
+                "; ".join(curve.outside) or NONE,
             ]
         )
     head = (
@@ -284,8 +257,6 @@ def _curve_table(members: Sequence[Curve], arm: Arm) -> str:
 
 
 def _rows(report: Report) -> str:
-    from kinetamine.evidence.validate_pk import grouped
-
     parts = [
         "## Every value",
         "One table per study arm. *Weaker evidence* marks published fits, quotes and recalled numbers; the "
@@ -324,12 +295,12 @@ def _arm_table(members: Sequence[Comparison]) -> str:
                 _observed_words(c),
                 c.model,
                 _number(c, c.predicted),
-                _NONE if c.band is None else " to ".join(_number(c, x) for x in c.band),
+                NONE if c.band is None else " to ".join(_number(c, x) for x in c.band),
                 fold,
                 _yes(c.inside),
                 _SITE[c.site],
                 _ORIGIN[c.origin],
-                notes or _NONE,
+                notes or NONE,
             ]
         )
     head = (
@@ -348,7 +319,7 @@ def _arm_table(members: Sequence[Comparison]) -> str:
 
 
 def _yes(inside: bool | None) -> str:
-    return _NONE if inside is None else ("yes" if inside else "**no**")
+    return NONE if inside is None else ("yes" if inside else "**no**")
 
 
 def _base(c: Comparison) -> str:
@@ -365,7 +336,7 @@ def _unit_words(c: Comparison) -> str:
     if base == "Tmax":
         return "min"
     unit = METRICS[base] + ({"kg": "/kg", "70 kg": " at 70 kg"}.get(c.per or "", ""))
-    return _NONE if unit == "1" else unit.replace("*", "·")
+    return NONE if unit == "1" else unit.replace("*", "·")
 
 
 def _number(c: Comparison, x: float) -> str:
@@ -395,8 +366,6 @@ def _range_words(c: Comparison) -> str:
 
 
 def _checks(report: Report) -> str:
-    from kinetamine.evidence.validate_pk import fold_statistics, grouped
-
     parts = [
         "## Each model against its own paper",
         "Numbers that a source prints about its own model or data, and what the model file gives for the "
@@ -434,7 +403,7 @@ def _check_table(members: Sequence[Check]) -> str:
             c.output,
             c.metric + (f" to {c.to_h:g} h" if c.to_h and c.metric == "AUC" else ""),
             "; ".join(c.doses),
-            ", ".join(f"{k} {v:g}" for k, v in c.covariates.items()) or _NONE,
+            ", ".join(f"{k} {v:g}" for k, v in c.covariates.items()) or NONE,
             significant(c.published),
             significant(c.predicted),
             c.unit.replace("*", "·"),
@@ -463,8 +432,6 @@ def _left_out(report: Report) -> str:
 
 
 def _reasons(pairs: Sequence[tuple[str, str]]) -> str:
-    from kinetamine.evidence.validate_pk import grouped
-
     groups = grouped(pairs, lambda pair: pair[1])
     return table(
         ("why", "n", "rows"),
@@ -473,7 +440,6 @@ def _reasons(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _sources(found: Observations) -> str:
-    from kinetamine.models import library
 
     known = library.sources()
     used: dict[str, set[str]] = {}

@@ -10,11 +10,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kinetamine.course.model import CAVEAT
-from kinetamine.evidence.predict_trials import NEVER
-from kinetamine.evidence.validation_page import significant, table
+from kinetamine.evidence.course.predict import NEVER
+from kinetamine.evidence.tables import significant, table
 
 if TYPE_CHECKING:
-    from kinetamine.evidence.validate_course import Comparison, Report
+    from kinetamine.evidence.course.compare import Comparison, Report
 
 __all__ = ["page"]
 
@@ -60,7 +60,7 @@ whether the published interval holds the prediction. A number marked (recalled) 
 
 
 def _summary(report: Report) -> str:
-    from kinetamine.evidence.validate_course import TARGETS
+    from kinetamine.evidence.course.compare import TARGETS
 
     rows = []
     summary = [(name, c) for name, c in report.summary() if c.n]
@@ -101,7 +101,7 @@ def _summary(report: Report) -> str:
 
 def _readings(report: Report) -> str:
     """Which reading of "left out" meets the goal, and which does not."""
-    from kinetamine.evidence.validate_course import ALONE, TARGETS, TENTHS
+    from kinetamine.evidence.course.compare import ALONE, TARGETS, TENTHS
 
     found = dict(report.summary())
     split, target = found["left out"], TARGETS["left out"]

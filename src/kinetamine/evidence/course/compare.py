@@ -1,30 +1,29 @@
 """Every published outcome that the course model can express against its prediction.
 
-`run` predicts, compares and gives a `Report`; `Report.write` writes it down. What was fitted to and what was
+`run` predicts, compares and gives a `Report`; `page` writes it down. What was fitted to and what was
 not is kept apart: agreement with the former is a fit, only the latter is a prediction.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from kinetamine.errors import InputError
-from kinetamine.evidence import calibration, trials
-from kinetamine.evidence.calibration import Calibration
-from kinetamine.evidence.predict_trials import NEVER, Prediction, Predictor
-from kinetamine.evidence.trials import Outcome, Trials, wilson
-from kinetamine.files import write_whole
+from kinetamine.course import model as course_model
+from kinetamine.course.model import CAVEAT
+from kinetamine.evidence.course import calibration, observations
+from kinetamine.evidence.course.calibration import Calibration
+from kinetamine.evidence.course.observations import Outcome, Trials, wilson
+from kinetamine.evidence.course.predict import NEVER, Prediction, Predictor
+from kinetamine.evidence.tables import Screen
 
-if TYPE_CHECKING:
-    import polars as pl
-
-__all__ = ["ALONE", "ROLES", "TARGETS", "TENTHS", "Comparison", "Coverage", "Report", "run"]
+__all__ = ["ALONE", "ROLES", "TARGETS", "TENTHS", "Comparison", "Coverage", "Report", "fingerprint", "run"]
 
 #: called with steps done, steps in all
 Progress = Callable[[int, int], None]
@@ -154,25 +153,53 @@ class Report:
                 trials[c.family] = n + 1, hits + c.inside
         return _counted(trials)
 
-    def frame(self) -> pl.DataFrame:
-        """One comparison a row."""
-        import polars as pl
+    def screen(self) -> Screen:
+        """Coverage by what the calibration did with an outcome."""
+        rows = []
+        for name, c in self.summary():
+            if c.n:
+                target = f"{TARGETS[name]:.0%}" if name in TARGETS else ""
+                share = f"{c.held:.0%} ({c.low:.0%}-{c.high:.0%})"
+                bias = f"{c.bias:+.2f}" if c.bias == c.bias else ""
+                rows.append((name, str(c.n), str(c.trials), share, target, bias))
+        return Screen(
+            ("outcomes", "n", "trials", "interval holds", "target", "bias"),
+            tuple(rows),
+            (
+                f"{len(self.comparisons)} outcomes predicted, {len(self.unusable)} the model cannot express.",
+                "Interval holds: share of published 95 % intervals that hold the prediction, with Wilson's 95 % "
+                "interval.",
+                CAVEAT,
+            ),
+        )
 
-        return pl.DataFrame([asdict(c) | {"inside": c.inside} for c in self.comparisons])
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Every comparison in the shape of `kinetamine.evidence.stored.COLUMNS`."""
+        outcomes = {o.id: o for o in self.trials.outcomes}
+        for c in self.comparisons:
+            yield {
+                "id": c.id, "model": self.calibration.model, "study": c.trial, "arm": c.arm,
+                "metric": f"{c.measure}, {c.when}" if c.when else c.measure, "analyte": outcomes[c.id].scale,
+                "unit": c.unit, "observed": c.published, "low": c.low, "high": c.high, "predicted": c.predicted,
+                "predicted_low": c.predicted_low, "predicted_high": c.predicted_high,
+                "difference": c.predicted - c.published, "holds": c.inside,
+                "use": {"fit": "fitted to"}.get(c.role, f"predicted ({c.role})"), "source": outcomes[c.id].source,
+                "remark": "recalled" if c.seen == "recalled" else "",
+            }  # fmt: skip
 
-    def write(self, path: str | Path) -> None:
-        """As Markdown to read, or CSV or Parquet to compute with, by the ending of `path`."""
-        path = Path(path)
-        if path.suffix == ".md":
-            from kinetamine.evidence.validation_course_page import page
 
-            write_whole(path, page(self))
-        elif path.suffix == ".csv":
-            write_whole(path, self.frame().write_csv())
-        elif path.suffix == ".parquet":
-            write_whole(path, lambda place: self.frame().write_parquet(place))
-        else:
-            raise InputError("--out", str(path), "a name ending in .md, .csv or .parquet", f"{path}.md")
+def fingerprint() -> str:
+    """What the numbers depend on, in 16 digits: trials, model and calibration.
+
+    Examples
+    --------
+    >>> len(fingerprint())
+    16
+    """
+    fitted = calibration.load()
+    estimates = json.dumps([fitted.values(), fitted.covariance.tolist()], sort_keys=True)
+    content = [observations.load().digest, course_model.load(fitted.model).digest, estimates]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
 
 
 def run(
@@ -191,13 +218,11 @@ def run(
 
     Examples
     --------
-    >>> found = run(outcomes=trials.load().usable()[:1], draws=2)
+    >>> found = run(outcomes=observations.load().usable()[:1], draws=2)
     >>> found.comparisons[0].trial, found.comparisons[0].role
     ('daly2018_p2', 'fit')
     """
-    from kinetamine.course import model as course_model
-
-    data, fitted = trials.load(), calibration.load()
+    data, fitted = observations.load(), calibration.load()
     chosen = list(data.usable() if outcomes is None else outcomes)
     model = course_model.load(fitted.model)
 

@@ -1,6 +1,6 @@
 """Every published exposure value and curve against every model whose range holds it.
 
-`run` simulates, compares and gives a `Report`; `Report.write` writes it down. Nothing is fitted: the models
+`run` simulates, compares and gives a `Report`; `page` writes it down. Nothing is fitted: the models
 are taken as they are, and a poor agreement is a result like any other.
 """
 
@@ -10,22 +10,19 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinetamine.errors import InputError
-from kinetamine.evidence import observations
-from kinetamine.evidence.matching import Match, Origin, Site, matches, unusual_doses, why_none
-from kinetamine.evidence.observations import Arm, Observations, Point, Value
-from kinetamine.evidence.predict import Curves, NotDerivable, Predictor, Simulate, curve_measure
-from kinetamine.files import write_whole
+from kinetamine.evidence.pk import observations
+from kinetamine.evidence.pk.matching import Match, Origin, Site, matches, unusual_doses, why_none
+from kinetamine.evidence.pk.observations import Arm, Observations, Point, Value
+from kinetamine.evidence.pk.predict import Curves, NotDerivable, Predictor, Simulate, curve_measure
+from kinetamine.evidence.tables import Screen
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from kinetamine.models.spec import ModelSpec
 
 __all__ = ["Check", "Comparison", "Curve", "Report", "Statistics", "fingerprint", "run", "statistics"]
@@ -171,46 +168,6 @@ class Report:
     models: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
 
-    def write(self, path: str | Path) -> Path:
-        """Write it: `.md` the document, `.csv` or `.parquet` one line per comparison.
-
-        Raises
-        ------
-        InputError
-            For another ending, or a place that cannot be written.
-        """
-        target = Path(path)
-        writers: dict[str, Callable[[], Any]] = {
-            ".md": self.markdown,
-            ".csv": lambda: self.frame().write_csv(),
-            ".parquet": lambda: lambda place: self.frame().write_parquet(place),
-        }
-        if target.suffix not in writers:
-            raise InputError(
-                str(target), repr(target.suffix), "a path ending in .md, .csv or .parquet", "validation.md"
-            )
-        write_whole(target, writers[target.suffix]())
-        return target
-
-    def markdown(self) -> str:
-        """The report as a Markdown document."""
-        from kinetamine.evidence.validation_page import page
-
-        return page(self)
-
-    def frame(self) -> pl.DataFrame:
-        """One row per comparison of a single value."""
-        import polars as pl
-
-        rows = []
-        for one in self.comparisons:
-            row: dict[str, Any] = asdict(one)
-            band = row.pop("band")
-            row["outside"] = "; ".join(one.outside)
-            row["band_low"], row["band_high"] = band or (None, None)
-            rows.append(row)
-        return pl.DataFrame(rows, infer_schema_length=None)
-
     def summary(self) -> list[tuple[str, Statistics]]:
         """Agreement by model and sampling site, over what counts and was not fitted; for the screen."""
         groups = grouped(
@@ -218,6 +175,84 @@ class Report:
             lambda c: f"{c.model}, site {'differs' if c.site == 'mismatch' else c.site}",
         )
         return [(name, statistics(members)) for name, members in groups.items()]
+
+    def screen(self) -> Screen:
+        """Agreement by model and sampling site."""
+        rows = [
+            (
+                name,
+                str(s.n),
+                f"{s.median:.2f}",
+                f"{s.aafe:.2f}",
+                *(f"{100 * share:.0f} %" for share in (s.within_1_25, s.within_2)),
+            )
+            for name, s in self.summary()
+        ]
+        return Screen(
+            ("prediction / observation", "n", "median", "AAFE", "within 1.25", "within 2"),
+            tuple(rows),
+            (
+                f"{len(self.comparisons)} values and {len(self.curves)} curves compared, "
+                f"{len(self.unpredicted)} rows nothing here can predict, {len(self.unusable)} unusable.",
+                "AAFE: absolute average fold error. Models are taken as published; nothing was fitted.",
+            ),
+        )
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Every comparison in the shape of `kinetamine.evidence.stored.COLUMNS`."""
+        yield from map(self._value_row, self.comparisons)
+        yield from map(self._curve_row, self.curves)
+        yield from map(_check_row, self.checks)
+
+    def _value_row(self, c: Comparison) -> dict[str, Any]:
+        value = self.observations.value(c.row.split(" / ")[0])
+        band = c.band or (None, None)
+        return {
+            "id": c.row, "model": c.model, "study": c.study, "arm": c.arm, "metric": c.metric,
+            "analyte": c.analyte, "site": self.observations.arms[c.arm].sampling,
+            "unit": observations.METRICS[value.metric] + (f"/{c.per}" if c.per else ""),
+            "observed": c.observed, "low": c.low, "high": c.high,
+            "predicted": c.predicted, "predicted_low": band[0], "predicted_high": band[1],
+            "fold": c.fold, "difference": c.difference_h, "holds": c.inside,
+            "use": _USES[c.origin], "source": value.source,
+            "remark": _remark(c, () if c.strong else ("recalled or not observed itself",)),
+        }  # fmt: skip
+
+    def _curve_row(self, c: Curve) -> dict[str, Any]:
+        points = self.observations.curves()[c.curve]
+        return {
+            "id": c.curve, "model": c.model, "study": c.study, "arm": c.arm,
+            "metric": f"curve of {len(c.time_h)} points", "analyte": c.analyte,
+            "site": self.observations.arms[c.arm].sampling,
+            "unit": "ng/mL", "fold": 1 + c.bias, "use": _USES[c.origin], "source": points[0].source,
+            "remark": _remark(c, (f"fold: median of the points; median size of the error {c.mdape:.0%}",)),
+        }  # fmt: skip
+
+
+#: what the people of a number are to the model
+_USES = {
+    "other": "predicted",
+    "own": "made from these people",
+    "unknown": "perhaps made from these people",
+}
+
+
+def _check_row(c: Check) -> dict[str, Any]:
+    from kinetamine.models import library
+
+    covariates = ", ".join(f"{k} {v:g}" for k, v in c.covariates.items())
+    return {
+        "id": c.place, "model": c.model, "arm": "; ".join(c.doses) + (f", {covariates}" if covariates else ""),
+        "metric": c.metric + (f" to {c.to_h:g} h" if c.to_h else ""), "analyte": c.output, "unit": c.unit,
+        "observed": c.published, "predicted": c.predicted, "fold": c.ratio, "use": "check of the file",
+        "source": library.load(c.model).source,
+        "remark": "a number that the source prints about its own model",
+    }  # fmt: skip
+
+
+def _remark(c: Comparison | Curve, more: Iterable[str]) -> str:
+    site = ("sampled at another site than the model's",) if c.site == "mismatch" else ()
+    return "; ".join((*site, *c.outside, *more))
 
 
 def statistics(comparisons: Iterable[Comparison]) -> Statistics:

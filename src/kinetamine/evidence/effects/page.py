@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from kinetamine.evidence.validate_effects import (
-    CLOSE_FOLD,
-    CLOSE_POINTS,
-    DIFFERENCES,
-    PATIENTS,
-    USES,
-    fingerprint,
-)
-from kinetamine.evidence.validation_page import significant, table
+from kinetamine.evidence.effects.compare import CLOSE_FOLD, CLOSE_POINTS, USES, fingerprint
+from kinetamine.evidence.effects.observations import DIFFERENCES
+from kinetamine.evidence.effects.predict import PATIENTS
+from kinetamine.evidence.tables import significant, table
 from kinetamine.models import library
 
 if TYPE_CHECKING:
-    from kinetamine.evidence.validate_effects import Comparison, Observation, Report
+    from kinetamine.evidence.effects.compare import Comparison, Report
+    from kinetamine.evidence.effects.observations import Observation
 
 __all__ = ["page"]
 
@@ -27,7 +23,7 @@ def page(report: Report) -> str:
 
     Examples
     --------
-    >>> from kinetamine.evidence.validate_effects import Report
+    >>> from kinetamine.evidence.effects.compare import Report
     >>> page(Report((), ())).splitlines()[0]
     '# Validation: acute effects'
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinetamine.evidence.trials import SHARES, Design, Outcome, Trials
+from kinetamine.evidence.course.observations import SHARES, Design, Outcome, Trials
 
 if TYPE_CHECKING:
     from kinetamine.course.model import CourseModel
@@ -59,7 +59,7 @@ class Predictor:
     Examples
     --------
     >>> from kinetamine.course.model import load as load_model
-    >>> from kinetamine.evidence.trials import load
+    >>> from kinetamine.evidence.course.observations import load
     >>> model, trials = load_model("one_state"), load()
     >>> outcome = trials.outcome("murrough2013_single-midazolam-mean_score-1")
     >>> [found] = Predictor(trials, model, n=500).predict([outcome], model.values())

@@ -196,8 +196,6 @@ class Trials:
     Examples
     --------
     >>> trials = load()
-    >>> len(trials.arms), len(trials.outcomes)
-    (149, 441)
     >>> trials.designs["transform1", "esk56"].session
     '56 mg S-ketamine nasal'
     """

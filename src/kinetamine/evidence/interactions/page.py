@@ -1,39 +1,31 @@
-"""Observed exposure ratios against the factors on handles: ``kinetamine validate interactions``."""
+"""The validation of interactions and special patients as a Markdown page. Every number comes from the `Report`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from kinetamine.evidence.validation_page import significant
+from kinetamine.evidence.interactions.compare import Report
+from kinetamine.evidence.tables import significant
 from kinetamine.safety import perturbations
-from kinetamine.safety.interactions import Agreement
 
-__all__ = ["counts", "page"]
+__all__ = ["page"]
 
 _USE = {"fit": "fitted to", "held out": "**predicted**"}
 
 
-def counts(found: Iterable[Agreement], use: str) -> tuple[int, int]:
-    """How many ratios of a use there are, and how many agree."""
-    rows = [one for one in found if one.row.use == use]
-    return len(rows), sum(one.within for one in rows)
-
-
-def page(found: list[Agreement]) -> str:
+def page(report: Report) -> str:
     """The whole report as Markdown.
 
     Examples
     --------
-    >>> page([]).splitlines()[0]
+    >>> page(Report(())).splitlines()[0]
     '# Validation: other drugs and diseases'
     """
     known = perturbations.load()
-    fitted, close = counts(found, "fit")
-    kept, near = counts(found, "held out")
+    fitted, close = report.counts("fit")
+    kept, near = report.counts("held out")
     saturated = ", ".join(
         known.perturbations[id].name
         for id, factors in known.factors.items()
-        if len(factors) >= sum(one.id == id and one.row.use == "fit" for one in found)
+        if len(factors) >= sum(one.id == id and one.row.use == "fit" for one in report.comparisons)
     )
     folds = known.fit.assumed_fold
     head = f"""# Validation: other drugs and diseases
@@ -53,7 +45,7 @@ Ratios of exposure with a drug or disease over exposure without, as published an
 - Fold is the larger of predicted / observed and its inverse. NK is norketamine, NK/K its area over ketamine's.
 """
     rows = ["| | route | measure | observed | simulated | fold | | n | seen | source |", "|" + "---|" * 10]
-    for one in found:
+    for one in report.comparisons:
         row = one.row
         limits = f" ({row.low:g}-{row.high:g})" if row.low and row.high else ""
         verdict = "yes" if one.within else "**no**"
