@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from kinetamine.errors import InputError, MissingExtra, UnknownName
 from kinetamine.files import write_whole
 from kinetamine.results import Output, Result, TableResult
+from kinetamine.results.output import column_quantiles
 from kinetamine.results.references import bibtex, link
-from kinetamine.results.result import column_quantiles
 
 PAPER = {
     "key": "otto_2021",

@@ -19,7 +19,7 @@ from kinetamine.models import library
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import references
-from kinetamine.results.result import column_quantiles
+from kinetamine.results.output import column_quantiles
 from kinetamine.simulate import simulate
 from kinetamine.simulate.parts import share_of_drug
 from kinetamine.simulate.request import default_times

@@ -16,7 +16,7 @@ from kinetamine.files import write_whole
 from kinetamine.report import figures
 from kinetamine.results import Result, TableResult, references, show
 from kinetamine.results.exposure import TITLES, summarise
-from kinetamine.results.result import describe_status
+from kinetamine.results.output import describe_status
 
 if TYPE_CHECKING:
     from kinetamine.effects import AcuteEffect, AcuteEffects

@@ -13,11 +13,12 @@ import numpy as np
 
 from kinetamine.errors import InputError, MissingExtra, UnknownName
 from kinetamine.files import write_whole
+from kinetamine.results.output import Output, describe_status
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from kinetamine.results.result import Output, Result
+    from kinetamine.results.result import Result
     from kinetamine.results.table import TableResult
 
 __all__ = ["FORMATS", "grid_dict", "grid_frame", "table_dict", "table_frame", "write"]
@@ -73,8 +74,6 @@ def _described(output: Output) -> dict[str, Any]:
 
 def _failures(status: np.ndarray[Any, Any]) -> dict[str, Any]:
     """How many patients failed and why; nothing when none did."""
-    from kinetamine.results.result import describe_status
-
     codes, counts = np.unique(status[status != 0], return_counts=True)
     return {describe_status(c): int(k) for c, k in zip(codes, counts, strict=True)}
 
@@ -189,10 +188,23 @@ def dataset(result: Result) -> Any:
     return xarray.Dataset(variables, coords=coordinates, attrs={"birth": json.dumps(plain(result.birth))})
 
 
+def pandas_frame(frame: pl.DataFrame) -> Any:
+    """A polars frame as a pandas frame."""
+    try:
+        return frame.to_pandas()
+    except ImportError:
+        raise MissingExtra("pandas", "pandas", "to_pandas()") from None
+
+
+def json_text(value: dict[str, Any], indent: int | None) -> str:
+    """Plain data as JSON text; what is not finite must be None already."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
 # ---- files
 
 
-def write(result: Result | TableResult, path: str | os.PathLike[str], format: str | None) -> None:
+def write(result: Any, path: str | os.PathLike[str], format: str | None) -> None:
     """Write a result as csv, json or parquet."""
     kind = (format or Path(path).suffix).lower().lstrip(".")
     if kind not in FORMATS:

@@ -10,11 +10,12 @@ import numpy as np
 
 from kinetamine.errors import InputError, UnknownName
 from kinetamine.results import show
+from kinetamine.results.output import Output
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from kinetamine.results.result import Output, Result
+    from kinetamine.results.result import Result
     from kinetamine.results.table import TableResult
 
 __all__ = ["grid_frame", "highest_rows", "rows", "summarise", "table_frame"]

@@ -2,146 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetamine.errors import InputError, MissingExtra, UnknownName
-from kinetamine.results import export, references, show
+from kinetamine.errors import InputError
+from kinetamine.results import export
 from kinetamine.results import exposure as _exposure
+from kinetamine.results.output import BANDS, Floats, Output, column_quantiles
+from kinetamine.results.simulated import Simulated
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["STATUS", "Output", "Result", "column_quantiles", "describe_status"]
-
-#: what the status codes of a patient mean
-STATUS = {
-    0: "ok",
-    1: "a value is not finite",
-    2: "too many steps",
-    3: "the step became too small",
-    4: "no steady state: what goes in does not get out",
-}
-
-Floats = NDArray[np.float64]
-
-#: quantiles shown when none are asked for
-BANDS = (0.05, 0.5, 0.95)
-
-
-def describe_status(code: int) -> str:
-    """A status code in words.
-
-    Examples
-    --------
-    >>> describe_status(0)
-    'ok'
-    """
-    return STATUS.get(int(code), f"failed (code {int(code)})")
-
-
-@dataclass(eq=False)
-class Output:
-    """One simulated quantity with its unit, its site and how far to trust it.
-
-    Parameters
-    ----------
-    name, analyte, site, unit : str
-        As declared by the model; `site` is e.g. ``venous plasma``.
-    grade : str
-        ``observed``, ``fitted`` or ``extrapolated``.
-    reasons : tuple of str
-        Why this grade, in words.
-    values : array (patient, time) or None
-        In `unit`; None when the run was streamed and only quantiles were kept. In event tables: (record,).
-    quantiles : dict of float to array (time,)
-        Kept by streamed runs.
-
-    Examples
-    --------
-    >>> Output("S-ketamine", "S-ketamine", "venous plasma", "ng/mL", "fitted").label
-    'S-ketamine, venous plasma (ng/mL)'
-    """
-
-    name: str
-    analyte: str
-    site: str
-    unit: str
-    grade: str
-    reasons: tuple[str, ...] = ()
-    values: Floats | None = None
-    quantiles: dict[float, Floats] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """Name, site and unit in one line, as written on an axis."""
-        site = f", {self.site}" if self.site and self.site not in self.name else ""
-        return f"{self.name}{site} ({show.unit(self.unit)})"
-
-
-class Simulated:
-    """What every result can say, whatever the shape of its values."""
-
-    outputs: dict[str, Output]
-    status: NDArray[np.integer[Any]] | None
-    birth: dict[str, Any]
-    citations: list[dict[str, Any]]
-
-    @property
-    def n(self) -> int:
-        """Number of patients or subjects."""
-        assert self.status is not None
-        return len(self.status)
-
-    @property
-    def ok(self) -> NDArray[np.bool_]:
-        """Which patients or subjects could be computed, array of bool."""
-        assert self.status is not None
-        return np.asarray(self.status) == 0
-
-    @property
-    def regimen(self) -> list[str]:
-        """The doses in words."""
-        text = self.birth.get("regimen") or []
-        return [text] if isinstance(text, str) else list(text)
-
-    def output(self, name: str) -> Output:
-        """The output called `name`, or the one whose name is nearest is offered.
-
-        Raises
-        ------
-        UnknownName
-            If there is no such output.
-        """
-        try:
-            return self.outputs[name]
-        except KeyError:
-            raise UnknownName("output", str(name), self.outputs, "an output of this result") from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.outputs
-
-    def __iter__(self) -> Any:
-        return iter(self.outputs)
-
-    def cite(self, bibtex: bool = False) -> str:
-        """The papers behind this run, one per line, or as BibTeX.
-
-        Examples
-        --------
-        >>> paper = {"key": "a_2020", "citation": "A B. J 2020", "doi": "10.1/x"}
-        >>> Result(np.array([0.0]), {}, citations=[paper]).cite()
-        'A B. J 2020. https://doi.org/10.1/x'
-        """
-        return references.listed(self.citations, bibtex)
+__all__ = ["Result"]
 
 
 @dataclass(eq=False, repr=False)
@@ -328,37 +205,13 @@ class Result(Simulated):
         """
         return _exposure.grid_frame(self, thresholds, from_h, to_h)
 
-    def exposure_quantiles(
-        self,
-        q: Sequence[float] = BANDS,
-        thresholds: Mapping[str, float] | float | None = None,
-        from_h: float = 0.0,
-        to_h: float | None = None,
-    ) -> pl.DataFrame:
-        """Exposure over the population: one row per output and measure, one column per quantile.
-
-        Examples
-        --------
-        >>> t = np.arange(0.0, 25.0)
-        >>> out = Output("C", "C", "plasma", "ng/mL", "fitted", values=100 * np.exp(-0.1 * t)[None, :])
-        >>> Result(t, {"C": out}).exposure_quantiles([0.5]).row(0)
-        ('C', 'cmax', 'ng/mL', 1, 100.0)
-        """
-        return _exposure.summarise(self.exposure(thresholds, from_h, to_h), q)
-
     def summary(self) -> list[dict[str, str]]:
         """Rows for a table on the screen: one per output, texts, median (5-95 %) over the patients.
 
-        Examples
-        --------
-        >>> t = np.arange(0.0, 25.0)
-        >>> out = Output("C", "C", "plasma", "ng/mL", "fitted", values=100 * np.exp(-0.1 * t)[None, :])
-        >>> Result(t, {"C": out}, typical=True).summary()[0]["half-life, h"]
-        '6.93'
+        When only quantiles were kept: the highest point of each quantile's curve.
         """
-        if not self._measurable():
-            return _exposure.highest_rows(self)
-        return _exposure.rows(self.outputs, self.exposure())
+        measurable = not self.streamed or set(self.outputs) <= set(self.exposure_arrays)
+        return super().summary() if measurable else _exposure.highest_rows(self)
 
     # ---- other forms
 
@@ -387,10 +240,7 @@ class Result(Simulated):
         MissingExtra
             If pandas or pyarrow is not installed.
         """
-        try:
-            return self.to_polars(long).to_pandas()
-        except ImportError:
-            raise MissingExtra("pandas", "pandas", "to_pandas()") from None
+        return export.pandas_frame(self.to_polars(long))
 
     def to_xarray(self) -> Any:
         """All outputs as an xarray Dataset (needs the extra ``xarray``).
@@ -422,87 +272,11 @@ class Result(Simulated):
         >>> Result(np.array([0.0]), {"C": out}, typical=True).to_json()[:15]
         '{"time_h": [0.0'
         """
-        return json.dumps(self.to_dict(quantiles), ensure_ascii=False, allow_nan=False, indent=indent)
-
-    def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
-        """Write to a file: ``csv`` and ``parquet`` (every value, long form) or ``json`` (as `to_json`).
-
-        The file appears whole or not at all.
-
-        Parameters
-        ----------
-        path : path
-        format : str, optional
-            Taken from the suffix when not given.
-
-        Raises
-        ------
-        InputError
-            If the format is unknown or the place cannot be written to.
-        """
-        export.write(self, path, format)
-
-    # ---- at a glance
+        return export.json_text(self.to_dict(quantiles), indent)
 
     def __repr__(self) -> str:
         who = "typical patient" if self.typical else f"{self.n:,} patient{'s' * (self.n != 1)}"
         failed = self.n - int(self.ok.sum())
-        parts = ", ".join(f"{o.name} ({show.unit(o.unit)}, {o.grade})" for o in self.outputs.values())
-        models = " + ".join(str(m.get("id")) for m in self.birth.get("models", [])) or "a model"
         span = f"{self.time_h[0]:g}-{self.time_h[-1]:g} h" if len(self.time_h) else "no times"
         more = (", streamed" if self.streamed else "") + (f", {failed} failed" if failed else "")
-        return f"<Result of {models}: {who} × {len(self.time_h)} times, {span}{more}; {parts}>"
-
-    def _repr_html_(self) -> str:
-        return html_table(repr(self), self.summary())
-
-    def _measurable(self) -> bool:
-        """Whether there is exposure of each patient: curves, or measured while streaming."""
-        return not self.streamed or set(self.outputs) <= set(self.exposure_arrays)
-
-
-def html_table(caption: str, rows: list[dict[str, str]]) -> str:
-    """A small table for notebooks, everything escaped."""
-    head = "".join(f"<th>{escape(k)}</th>" for k in (rows[0] if rows else {}))
-    body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<p><code>{escape(caption)}</code></p>{table}"
-
-
-def column_quantiles(values: Floats, q: Sequence[float]) -> Floats:
-    """Quantiles over the rows (linear interpolation), array (quantile, column).
-
-    Blocks of columns are turned into rows first, so that each selection runs through neighbouring memory.
-
-    Examples
-    --------
-    >>> column_quantiles(np.array([[1.0], [2.0], [4.0]]), [0.0, 0.25, 1.0]).ravel().tolist()
-    [1.0, 1.5, 4.0]
-    """
-    n, columns = values.shape
-    out = np.full((len(q), columns), np.nan)
-    if n == 0:
-        return out
-    place = np.asarray(q, dtype=np.float64) * (n - 1)
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, n - 1)
-    share = place - low
-    width = max(1, min(32, 4_000_000 // n))
-
-    def block(start: int) -> None:
-        rows = np.ascontiguousarray(values[:, start : start + width].T)
-        if not np.isfinite(rows.sum()):  # NaN would be sorted to the end and pass for a large value
-            rows[np.isnan(rows).any(axis=1)] = np.nan
-        rows.sort(axis=1)  # with vector instructions many times as quick as a selection of ten places
-        a, b = rows[:, low].T, rows[:, high].T
-        with np.errstate(invalid="ignore"):
-            out[:, start : start + width] = np.where(share[:, None] == 0.0, a, a + share[:, None] * (b - a))
-
-    starts = range(0, columns, width)
-    if n * columns < 1_000_000:  # sooner done than threads are started
-        for start in starts:
-            block(start)
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(block, starts))
-    return out
+        return f"<Result of {self._models()}: {who} × {len(self.time_h)} times, {span}{more}; {self._quantities()}>"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetamine.errors import MissingExtra
-from kinetamine.results import export, show
+from kinetamine.results import export
 from kinetamine.results import exposure as _exposure
-from kinetamine.results.result import BANDS, Output, Simulated, html_table
+from kinetamine.results.output import Output
+from kinetamine.results.simulated import Simulated
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,30 +101,13 @@ class TableResult(Simulated):
         """
         return _exposure.table_frame(self, thresholds, from_h, to_h)
 
-    def exposure_quantiles(
-        self,
-        q: Sequence[float] = BANDS,
-        thresholds: Mapping[str, float] | float | None = None,
-        from_h: float = 0.0,
-        to_h: float | None = None,
-    ) -> pl.DataFrame:
-        """Exposure over the subjects: one row per output and measure, one column per quantile."""
-        return _exposure.summarise(self.exposure(thresholds, from_h, to_h), q)
-
-    def summary(self) -> list[dict[str, str]]:
-        """Rows for a table on the screen: one per output, median (5-95 %) over the subjects."""
-        return _exposure.rows(self.outputs, self.exposure())
-
     def to_polars(self) -> pl.DataFrame:
         """One row per observation record: ``ID``, ``TIME`` and one column per output."""
         return export.table_frame(self)
 
     def to_pandas(self) -> Any:
         """As `to_polars`, a pandas frame (needs the extra ``pandas``)."""
-        try:
-            return self.to_polars().to_pandas()
-        except ImportError:
-            raise MissingExtra("pandas", "pandas", "to_pandas()") from None
+        return export.pandas_frame(self.to_polars())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain lists and texts, ready for JSON."""
@@ -134,23 +115,12 @@ class TableResult(Simulated):
 
     def to_json(self, indent: int | None = None) -> str:
         """The result as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
-
-    def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
-        """Write to a file: ``csv``, ``json`` or ``parquet``, whole or not at all.
-
-        Raises
-        ------
-        InputError
-            If the format is unknown or the place cannot be written to.
-        """
-        export.write(self, path, format)
+        return export.json_text(self.to_dict(), indent)
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{o.name} ({show.unit(o.unit)}, {o.grade})" for o in self.outputs.values())
-        models = " + ".join(str(m.get("id")) for m in self.birth.get("models", [])) or "a model"
         people = f"{self.n:,} subject{'s' * (self.n != 1)}"
-        return f"<TableResult of {models}: {people}, {len(self.time_h):,} observation records; {parts}>"
+        return f"<TableResult of {self._models()}: {people}, {len(self.time_h):,} observation records; {self._quantities()}>"
 
-    def _repr_html_(self) -> str:
-        return html_table(repr(self), self.summary() if self.outputs and len(self.time_h) else [])
+    def summary(self) -> list[dict[str, str]]:
+        """Rows for a table on the screen: one per output, texts, median (5-95 %) over the subjects."""
+        return super().summary() if self.outputs and len(self.time_h) else []

@@ -19,7 +19,7 @@ from kinetamine.models.compile import Compiled, compile_model
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import Output, Result, TableResult
-from kinetamine.results.result import describe_status
+from kinetamine.results.output import describe_status
 from kinetamine.simulate import parts
 from kinetamine.simulate.events import EventRun
 from kinetamine.simulate.grade import grade
