@@ -22,7 +22,7 @@ from kinetamine.results import references
 from kinetamine.results.output import column_quantiles
 from kinetamine.simulate import simulate
 from kinetamine.simulate.parts import share_of_drug
-from kinetamine.simulate.request import default_times
+from kinetamine.simulate.times import default_times
 
 if TYPE_CHECKING:
     import polars as pl

@@ -24,9 +24,11 @@ from kinetamine.models.compile import compile_model
 from kinetamine.models.spec import ModelSpec, Output
 from kinetamine.population import Patient, Population
 from kinetamine.results import references
+from kinetamine.simulate.birth import source_keys
 from kinetamine.simulate.grade import grade
-from kinetamine.simulate.grid import GridRun, Plan
-from kinetamine.simulate.request import graded, planned, refuse_failures, source_keys
+from kinetamine.simulate.grid import GridRun
+from kinetamine.simulate.runner import refuse_failures
+from kinetamine.simulate.share import Share, graded, share_of
 
 __all__ = ["AcuteEffect", "AcuteEffects", "effects"]
 
@@ -204,8 +206,8 @@ def effects(
     for pk in {j.pk.digest: j.pk for j in found}.values():
         mine = [j for j in found if j.pk.digest == pk.digest]
         # all outputs, as in `simulate`: the same kernel, compiled once
-        plan = planned(compile_model(pk), regimen, times, tuple(pk.outputs), people, [pk, *together])
-        runs.append(_Run(GridRun(plan, threads, notify), mine, limits))
+        share = share_of(compile_model(pk), regimen, times, tuple(pk.outputs), people, [pk, *together])
+        runs.append(_Run(GridRun(share, threads, notify), mine, limits))
     _compute(runs)
     for run in runs:
         answered, beyond = run.rows()
@@ -292,13 +294,13 @@ class _Run:
     """All effect models that read one pk model, in all people."""
 
     def __init__(self, run: GridRun, found: list[Job], limits: Mapping[str, float]) -> None:
-        self.run, self.plan, self.limits = run, run.plan, limits
-        people, self.times = self.plan.population, self.plan.times
-        self.modules = [Module(j, people, list(self.plan.together), limits) for j in found]
+        self.run, self.share, self.limits = run, run.share, limits
+        people, self.times = self.share.population, self.share.times
+        self.modules = [Module(j, people, list(self.share.together), limits) for j in found]
         signals = [signal for module in self.modules for signal in module.solved.signals]
         self.signals = Signals(signals) if signals else None
         self.crossed = np.full((self.signals.count if self.signals else 0, people.n, 4), np.nan)
-        self.peaks = np.zeros((len(self.plan.outputs), people.n))
+        self.peaks = np.zeros((len(self.share.outputs), people.n))
 
     def compute(self, threads: int) -> None:
         """Simulate and look for crossings, in pieces of a multiple of eight patients."""
@@ -310,12 +312,12 @@ class _Run:
     def _work(self, piece: tuple[int, int], threads: int) -> None:
         (start, stop), run = piece, self.run
         n = stop - start
-        chunk = run.prepare(start, stop)
+        people = run.prepare(start, stop)
         part = np.empty((run.solver.observed, n * len(self.times)))
-        run.compute(chunk, part, 0)
+        run.compute(people, part, 0)
         curves = part.reshape(-1, n, len(self.times))
-        if self.plan.model.formulas or self.plan.population.residual:
-            curves = np.stack(list(run.outputs(chunk, curves).values()))
+        if self.share.model.formulas or self.share.population.residual:
+            curves = np.stack(list(run.found(people, part).values()))
         refuse_failures(run)
         self.peaks[:, start:stop] = highest(curves)
         if self.signals is not None:
@@ -337,10 +339,12 @@ class _Run:
             module.found |= {output: next(found) for output in module.solved.outputs}
         rows: list[AcuteEffect] = []
         beyond: dict[str, NoData] = {}
-        trust = _Trust(self.plan, self.run.people)
+        trust = _Trust(self.share, self.run.people)
         for module in self.modules:
             try:
-                caveats, remarks = _studied(module.job, dict(zip(self.plan.outputs, self.peaks, strict=True)))
+                caveats, remarks = _studied(
+                    module.job, dict(zip(self.share.outputs, self.peaks, strict=True))
+                )
             except NoData as error:
                 beyond[module.spec.id] = error
                 continue
@@ -410,18 +414,18 @@ def _studied(job: Job, highest: Mapping[str, np.ndarray]) -> tuple[list[str], li
 class _Trust:
     """How far a run can be trusted until some time: an effect's trust does not hang on what comes after it."""
 
-    def __init__(self, plan: Plan, people: dict[str, np.ndarray]) -> None:
-        self.plan, self.people = plan, people
-        self.first_h = min(d.time_h for d in plan.doses)
+    def __init__(self, share: Share, people: dict[str, np.ndarray]) -> None:
+        self.share, self.people = share, people
+        self.first_h = min(d.time_h for d in share.doses)
         self._known: dict[int, tuple[str, tuple[str, ...]]] = {}
 
     def until(self, end_h: float) -> tuple[str, tuple[str, ...]]:
-        studied = self.plan.model.spec.applies.duration_h
-        count = int(np.searchsorted(self.plan.times, end_h, side="right"))
+        studied = self.share.model.spec.applies.duration_h
+        count = int(np.searchsorted(self.share.times, end_h, side="right"))
         if studied is None or end_h <= self.first_h + studied:
             count = 1  # nothing is late: the same as for the first time
         if count not in self._known:
-            self._known[count] = graded(replace(self.plan, times=self.plan.times[:count]), self.people)
+            self._known[count] = graded(replace(self.share, times=self.share.times[:count]), self.people)
         return self._known[count]
 
 
@@ -447,7 +451,7 @@ def _row(
     own, own_why = grade(spec, trust.people, [], np.zeros(0), np.zeros(0))
     lowered = [*job.caveats, *caveats]
     if not there.any():
-        remarks = [*remarks, f"not reached in anybody within {trust.plan.times[-1]:g} h"]
+        remarks = [*remarks, f"not reached in anybody within {trust.share.times[-1]:g} h"]
     return AcuteEffect(
         effect=effect,
         threshold=_threshold(record, limits.get(effect)),

@@ -119,7 +119,8 @@ class TableResult(Simulated):
 
     def __repr__(self) -> str:
         people = f"{self.n:,} subject{'s' * (self.n != 1)}"
-        return f"<TableResult of {self._models()}: {people}, {len(self.time_h):,} observation records; {self._quantities()}>"
+        records = f"{len(self.time_h):,} observation records"
+        return f"<TableResult of {self._models()}: {people}, {records}; {self._quantities()}>"
 
     def summary(self) -> list[dict[str, str]]:
         """Rows for a table on the screen: one per output, texts, median (5-95 %) over the subjects."""

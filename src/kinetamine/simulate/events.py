@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,11 @@ import numpy as np
 from kinetamine.dosing import EventTable
 from kinetamine.engine import timeline
 from kinetamine.errors import Fault, FaultyFile, InputError
-from kinetamine.formulas.evaluate import evaluate
 from kinetamine.formulas.tree import Num
 from kinetamine.models.compile import Compiled, PartFormulas
+from kinetamine.population import add_residual
 from kinetamine.simulate import parts, solver
+from kinetamine.simulate.runner import Piece, Run
 
 __all__ = ["EventRun"]
 
@@ -23,8 +22,7 @@ __all__ = ["EventRun"]
 CHUNK = 2048
 
 
-@dataclass
-class EventRun:
+class EventRun(Run):
     """Runs one model on one table.
 
     Parameters
@@ -38,28 +36,32 @@ class EventRun:
         ``next``: a record's covariates hold since the record before it (as in NONMEM); ``last``: until the
         record after it.
     threads : int
+    notify : callable, optional
     """
 
-    model: Compiled
-    table: EventTable
-    outputs: tuple[str, ...]
-    population: Any
-    carry: str = "next"
-    threads: int = 1
-    notify: Callable[[str], None] | None = None
-
-    def __post_init__(self) -> None:
-        table = self.table
+    def __init__(
+        self,
+        model: Compiled,
+        table: EventTable,
+        outputs: tuple[str, ...],
+        population: Any,
+        carry: str = "next",
+        threads: int = 1,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(model, outputs, population, table.n_subjects, threads)
+        self.table, self.carry = table, carry
         self.bounds = np.append(np.flatnonzero(np.diff(table.subject, prepend=-1)), len(table.subject))
         self.sampled = np.flatnonzero(table.evid == 0)
         self.dosed = np.flatnonzero((table.evid == 1) | (table.evid == 4))
         self.row_of_sample = np.full(len(table.subject), -1)
         self.row_of_sample[self.sampled] = np.arange(len(self.sampled))
-        self.status = np.zeros(table.n_subjects, np.int64)
-        self.failed_at = np.full(table.n_subjects, np.nan)
+        self.covariates = {
+            name: self._filled(table.columns[name]) for name in model.spec.covariates if name in table.columns
+        }
         self._targets()
         steady = bool((table.ss[self.dosed] > 0).any())
-        self.solver = solver.choose(self.model, self.outputs, self._inputs(), steady, self.notify)
+        self.solver = solver.choose(self.model, self.outputs, self._inputs(), steady, notify)
 
     # ---- which part of which entry a dose record means
 
@@ -147,7 +149,7 @@ class EventRun:
         use = np.where(one >= 0, one, two)
         return np.where(use >= 0, out[np.maximum(use, 0)], np.nan)
 
-    def prepare(self, first: int, last: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    def versions(self, first: int, last: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
         """Values of all names for subjects first…last.
 
         Returns
@@ -277,61 +279,41 @@ class EventRun:
             value[:, None], length[:, None], lag[:, None], phase[:, None],
         )  # fmt: skip
 
-    def piece(self, first: int, last: int, observed: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """Simulate subjects first…last into `observed` (row, sample)."""
-        env, version_of_row, first_version = self.prepare(first, last)
+    def pieces(self) -> list[tuple[int, int]]:
+        """Subjects in pieces."""
+        return [(a, min(a + CHUNK, self.n)) for a in range(0, self.n, CHUNK)]
+
+    def prepare(self, first: int, last: int) -> tuple[Piece, timeline.Records, np.ndarray]:
+        """Subjects first…last ready for the engine, their records, and the version that holds on each row."""
+        env, version_of_row, first_version = self.versions(first, last)
         records = self.records(first, last, version_of_row, first_version)
         doses = self.doses(first, last, env, version_of_row)
-        steps = timeline.build(records, doses)
-        self.solver.run(
-            steps=steps,
-            plan_of=np.arange(last - first),
-            env=env,
-            shape=(int(first_version[-1]),),
-            column_of=first_version[:-1].astype(np.int64),
-            column_stride=1,
-            doses=doses,
-            part_stride=(1, 0),
-            out=observed,
-            out_stride=(0, 1, 0),
-            status=self.status[first:last],
-            failed_at=self.failed_at[first:last],
-        )
-        return env, version_of_row
+        shape = (int(first_version[-1]),)
+        piece = Piece(first, last, env, shape, first_version[:-1], 1, doses, (1, 0))
+        return piece, records, version_of_row
 
-    def run(self, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+    def stored(self, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
         """Outputs at the observation records, arrays (record,)."""
-        table, model = self.table, self.model
-        self.covariates = {
-            name: self._filled(table.columns[name]) for name in model.spec.covariates if name in table.columns
-        }
         observed = np.zeros((self.solver.observed, len(self.sampled)))
-        found = {name: np.zeros(len(self.sampled)) for name in self.outputs if name in model.formulas}
+        found = {name: np.zeros(len(self.sampled)) for name in self.outputs}
+        first_dose = self._first_dose()
 
         def work(first: int, last: int) -> None:
-            env, version_of_row = self.piece(first, last, observed)
-            if found:
-                offset = self.bounds[first]
-                low, high = np.searchsorted(self.sampled, [offset, self.bounds[last]])
-                rows = self.sampled[low:high]
-                version = version_of_row[rows - offset]
-                now = {k: v[version] if np.ndim(v) == 1 else v for k, v in env.items()}
-                sums = sum(o in model.sums for o in self.outputs)
-                for k, state in enumerate(model.watched(self.outputs)):
-                    now[model.states[state]] = observed[sums + k, low:high]
-                now["time"] = table.time_h[rows] - self._first_dose()[table.subject[rows]]
-                for name in found:
-                    found[name][low:high] = evaluate(model.formulas[name], now)
-            if progress:
-                progress(last - first)
+            piece, records, version_of_row = self.prepare(first, last)
+            self.step(piece, timeline.build(records, piece.doses), observed, (0, 1, 0))
+            low, high = np.searchsorted(self.sampled, [self.bounds[first], self.bounds[last]])
+            rows = self.sampled[low:high]
 
-        pieces = [(a, min(a + CHUNK, table.n_subjects)) for a in range(0, table.n_subjects, CHUNK)]
-        work(*pieces[0])
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(lambda piece: work(*piece), pieces[1:]))
-        sums = [o for o in self.outputs if o in model.sums]
-        found.update({name: observed[k] for k, name in enumerate(sums)})
-        failed = self.status[table.subject[self.sampled]] != 0
+            def samples() -> dict[str, Any]:
+                version = version_of_row[rows - self.bounds[first]]
+                now = {k: v[version] if np.ndim(v) == 1 else v for k, v in piece.env.items()}
+                return {**now, "time": self.table.time_h[rows] - first_dose[self.table.subject[rows]]}
+
+            for name, values in self.named(observed[:, low:high], samples, rows.shape).items():
+                found[name][low:high] = values
+
+        self.each(work, progress)
+        failed = self.status[self.table.subject[self.sampled]] != 0
         for values in found.values():
             values[failed] = np.nan
         return {name: self._with_residual(name, found[name]) for name in self.outputs}
@@ -340,19 +322,17 @@ class EventRun:
         """Residual error, when it is switched on: one draw per subject and observation record."""
         if not self.population.residual or name not in self.model.spec.residual:
             return values
-        from kinetamine.population import add_residual
-
         whose = self.table.subject[self.sampled]
         turn = np.arange(len(whose)) - np.searchsorted(whose, whose)
-        noise = self.population.residual_noise(
-            self.model.spec, name, int(turn.max(initial=-1)) + 1, 0, self.table.n_subjects
-        )
+        most = int(turn.max(initial=-1)) + 1
+        noise = self.population.residual_noise(self.model.spec, name, most, 0, self.n)
         return add_residual(self.model.spec, name, values, noise[whose, turn])
 
     def _first_dose(self) -> np.ndarray:
+        """Time of each subject's first dose (of his first record, when there is none)."""
         first = self.table.time_h[self.bounds[:-1]].astype(float)
-        for row in self.dosed[::-1]:
-            first[self.table.subject[row]] = self.table.time_h[row]
+        rows = self.dosed[::-1]  # the first dose of a subject comes last and stays
+        first[self.table.subject[rows]] = self.table.time_h[rows]
         return first
 
 

@@ -42,7 +42,12 @@ class Solver:
     def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
         raise NotImplementedError
 
-    def _weights(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+        """What the engine's equations need of each column, array (number, columns)."""
+        raise NotImplementedError
+
+    def weights(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+        """Weights of the observed sums of each column, array (weight, columns)."""
         weights = self.model.weights(env, self.outputs, shape)
         return weights.reshape(len(weights), -1)
 
@@ -75,6 +80,23 @@ class Solver:
             Left 0 and NaN, or set to a code of `results.STATUS` and the time since the first dose, h (linear
             models: NaN).
         """
+        self.step(
+            steps, plan_of, self.numbers(env, shape), self.weights(env, shape), column_of, column_stride,
+            doses.state, doses.value.ravel(), doses.more(), np.array(part_stride),
+            out, np.array(out_stride), status, failed_at,
+        )  # fmt: skip
+
+    def step(
+        self, steps: timeline.Plan, plan_of: np.ndarray, numbers: np.ndarray, weights: np.ndarray,
+        column_of: np.ndarray, column_stride: int, state: np.ndarray, value: np.ndarray, more: np.ndarray,
+        part_stride: np.ndarray, out: np.ndarray, out_stride: np.ndarray, status: np.ndarray,
+        failed_at: np.ndarray,
+    ) -> None:  # fmt: skip
+        """As `run`, with everything as the arrays that the engine takes.
+
+        `value` and `more` (duration, interval, phase) of a part are at
+        ``part * part_stride[0] + patient * part_stride[1]``; `state` is one per part.
+        """
         raise NotImplementedError
 
 
@@ -82,18 +104,19 @@ class _Linear(Solver):
     def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
         return linear.kernel(structure, notify)
 
-    def run(
-        self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, out, out_stride,
-        status, failed_at,
+    def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+        return self.model.coefficients(env, shape).reshape(len(self.model.places), -1)
+
+    def step(
+        self, steps, plan_of, numbers, weights, column_of, column_stride, state, value, more, part_stride, out,
+        out_stride, status, failed_at,
     ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
         n = len(status)
-        coefficients = self.model.coefficients(env, shape).reshape(len(self.model.places), -1)
         self.module.run(
             0, (n + 7) // 8, n,
             plan_of, steps.start, steps.length, steps.h, steps.version, steps.code, steps.arg,
-            coefficients, self._weights(env, shape), column_of, column_stride,
-            doses.state, doses.value.ravel(), doses.more(), np.array(part_stride),
-            out, np.array(out_stride), status,
+            numbers, weights, column_of, column_stride, state, value, more, part_stride,
+            out, out_stride, status,
         )  # fmt: skip
 
 
@@ -103,18 +126,19 @@ class _NonLinear(Solver):
         equations = self.written.equations(structure.inputs, structure.outputs, structure.steady)
         return nonlinear.kernel(equations, notify)
 
-    def run(
-        self, *, steps, plan_of, env, shape, column_of, column_stride, doses, part_stride, out, out_stride,
-        status, failed_at,
+    def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+        rows: list[Any] = [np.broadcast_to(env[name], shape).reshape(-1) for name in self.written.names]
+        return np.array(rows, float).reshape(len(rows), int(np.prod(shape)))
+
+    def step(
+        self, steps, plan_of, numbers, weights, column_of, column_stride, state, value, more, part_stride, out,
+        out_stride, status, failed_at,
     ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
         n = len(status)
-        rows: list[Any] = [np.broadcast_to(env[name], shape).reshape(-1) for name in self.written.names]
-        parameters = np.array(rows, float).reshape(len(rows), int(np.prod(shape)))
         self.module.run(
             0, n, n, plan_of, steps.start, steps.origin, steps.h, steps.version, steps.code, steps.arg,
-            parameters, self._weights(env, shape), column_of, column_stride,
-            doses.state, doses.value.ravel(), doses.more(), np.array(part_stride),
-            out, np.array(out_stride), status, failed_at, RTOL, ATOL_SHARE,
+            numbers, weights, column_of, column_stride, state, value, more, part_stride,
+            out, out_stride, status, failed_at, RTOL, ATOL_SHARE,
         )  # fmt: skip
 
 

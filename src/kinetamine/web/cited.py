@@ -7,7 +7,7 @@ from typing import Any
 from kinetamine.models import library
 from kinetamine.models.spec import ModelSpec
 from kinetamine.results import references
-from kinetamine.simulate.request import source_keys
+from kinetamine.simulate.birth import source_keys
 
 __all__ = ["cited", "line", "papers"]
 

@@ -15,7 +15,7 @@ from kinetamine.errors import InputError, UnknownName
 from kinetamine.models import library
 from kinetamine.population import Patient, Population
 from kinetamine.scenario import Scenario, read
-from kinetamine.simulate.request import default_times
+from kinetamine.simulate.times import default_times
 from kinetamine.web.limits import Limits
 from kinetamine.web.reproduce import Code, call
 from kinetamine.web.requests import ModelText

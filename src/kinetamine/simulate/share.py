@@ -1,0 +1,177 @@
+"""One model's share of a request: which doses, outputs and occasions are its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kinetamine.dosing import Dose, Regimen
+from kinetamine.engine import timeline
+from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.models import library
+from kinetamine.models.compile import Compiled
+from kinetamine.models.spec import ModelSpec
+from kinetamine.population import Patient, Population
+from kinetamine.simulate import parts
+from kinetamine.simulate.grade import grade
+
+__all__ = ["Share", "chosen_outputs", "graded", "refuse_unknown_outputs", "share_of"]
+
+
+@dataclass
+class Share:
+    """One model's share of a request: everything that does not depend on the patient.
+
+    Parameters
+    ----------
+    model : Compiled
+    doses : list of Dose
+        Those with a share for this model; repeats not written out unless occasions need it.
+    times : array (time,), h
+    outputs : tuple of str
+    population : Patient or Population
+    occasion_starts : array (occasion,), h
+        Empty when nothing varies between occasions.
+    together : sequence of ModelSpec
+        All models of the request.
+    """
+
+    model: Compiled
+    doses: list[Dose]
+    times: np.ndarray
+    outputs: tuple[str, ...]
+    population: Any
+    occasion_starts: np.ndarray
+    together: Sequence[Any] = ()
+
+    def records(self) -> timeline.Records:
+        """Occasions, doses and samples in order; at the same time in this order."""
+        rows = [(t, 0, timeline.REC_VERSION, k) for k, t in enumerate(self.occasion_starts) if k > 0]
+        rows += [(d.time_h, 1, timeline.REC_DOSE, k) for k, d in enumerate(self.doses)]
+        rows += [(t, 2, timeline.REC_SAMPLE, k) for k, t in enumerate(self.times)]
+        rows.sort(key=lambda r: r[:2])
+        columns = list(zip(*rows, strict=True))
+        return timeline.Records(
+            np.array([0, len(rows)]), np.array(columns[0], float), np.array(columns[2]), np.array(columns[3])
+        )
+
+    def version(self, time_h: float) -> int:
+        """The occasion at a time."""
+        return max(0, int(np.searchsorted(self.occasion_starts, time_h + 1e-9, side="right")) - 1)
+
+    def states_with_input(self) -> tuple[int, ...]:
+        """States that some dose may feed at a constant rate."""
+        found = set()
+        for dose in self.doses:
+            for part in self.model.entries[dose.entry]:
+                if dose.duration_h or dose.rate or part.duration is not None or part.rate is not None:
+                    found.add(part.state)
+        return tuple(sorted(found))
+
+
+def share_of(
+    model: Compiled,
+    regimen: Regimen,
+    times: np.ndarray,
+    outputs: tuple[str, ...],
+    people: Patient | Population,
+    together: Sequence[ModelSpec],
+    occasion_h: float = 24.0,
+) -> Share:
+    """One model's share of a request.
+
+    Raises
+    ------
+    NoData
+        If it has no route of a dose, or if no dose is of its drug and it is the only model.
+    """
+    alone = sum(spec.kind == "pk" for spec in together) == 1
+    doses = _doses_for(model, regimen, alone)
+    varies = model.spec.occasion_etas and people.variability
+    starts = _occasions(doses, occasion_h) if varies else np.zeros(0)
+    return Share(model, _unroll(model, doses, people), times, outputs, people, starts, together)
+
+
+def _doses_for(model: Compiled, regimen: Regimen, alone: bool) -> list[Dose]:
+    spec = model.spec
+    found = []
+    for dose in regimen.doses:
+        share = parts.share_of_drug(spec, dose.drug)
+        if share == 0.0:
+            continue
+        if dose.entry not in model.entries:
+            raise NoData(
+                f"model {spec.id}",
+                f"a dose by the route {dose.entry!r}",
+                "one of its routes: " + ", ".join(model.entries),
+                _others_with(dose.entry, spec),
+            )
+        found.append(dose)
+    if not found and alone:
+        drugs = ", ".join(sorted({d.drug or spec.drug for d in regimen.doses}))
+        raise NoData(f"model {spec.id}", f"doses of {drugs}", f"doses of {spec.drug}", "a model of that drug")
+    return found
+
+
+def _others_with(route: str, spec: ModelSpec) -> str:
+    fits = [e.id for e in library.available() if e.status != "incomplete" and route in e.routes]
+    same = [e for e in fits if e != spec.id]
+    return "the model " + " or ".join(same[:3]) if same else "no published model here has that route"
+
+
+def _unroll(model: Compiled, doses: list[Dose], people: Any) -> list[Dose]:
+    """Repeats written out where they may differ: between occasions."""
+    if model.spec.occasion_etas and people.variability:
+        return sorted((one for d in doses for one in d.repeats()), key=lambda d: d.time_h)
+    return doses
+
+
+def _occasions(doses: list[Dose], occasion_h: float) -> np.ndarray:
+    if not (isinstance(occasion_h, int | float) and math.isfinite(occasion_h) and occasion_h > 0):
+        raise InputError("occasion_h", repr(occasion_h), "a positive number of hours", "24")
+    starts: list[float] = []
+    for time in sorted(one.time_h for d in doses for one in d.repeats()):
+        if not starts or time >= starts[-1] + occasion_h - 1e-9:
+            starts.append(time)
+    return np.array(starts)
+
+
+def chosen_outputs(model: Compiled, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the outputs asked for that are the model's, in its order; all of them by default."""
+    names = tuple(model.spec.outputs)
+    if asked is None:
+        return names
+    return tuple(n for n in names if n in asked)
+
+
+def refuse_unknown_outputs(asked: Sequence[str], models: Sequence[Compiled]) -> None:
+    """Outputs that no model has."""
+    if isinstance(asked, str):
+        raise InputError("outputs", repr(asked), "a list of outputs", f"[{asked!r}]")
+    known = {n for m in models for n in m.spec.outputs}
+    for name in asked:
+        if name not in known:
+            raise UnknownName("outputs", str(name), known, "an output of the model")
+    if not asked:
+        raise InputError("outputs", "an empty list", "at least one output", repr([sorted(known)[0]]))
+
+
+def graded(share: Share, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, ...]]:
+    """Grade of a model's outputs in a run, with the reasons."""
+    starts = [np.array([d.time_h + k * d.every_h for k in range(d.count)]) for d in share.doses]
+    weight = float(np.median(people["weight"])) if "weight" in people else 70.0
+    return grade(
+        share.model.spec,
+        people,
+        [d.entry for d in share.doses],
+        np.concatenate(starts) if starts else np.zeros(0),
+        share.times,
+        [
+            d.amount * parts.share_of_drug(share.model.spec, d.drug) * (weight if d.per_kg else 1.0)
+            for d in share.doses
+        ],
+    )
