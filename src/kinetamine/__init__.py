@@ -146,9 +146,9 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from kinetamine.version import version
 
-        value: Any = version("kinetamine")
+        value: Any = version()
     elif name in _HOME:
         module, inner = _HOME[name]
         value = getattr(importlib.import_module(module), inner)

@@ -28,7 +28,6 @@ once, each under the name its writer used (``population.n`` in a file, ``--patie
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import tomllib
@@ -37,8 +36,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinetamine import units
+from pydantic import ValidationError
+
+from kinetamine import questions, units
 from kinetamine.errors import Fault, FaultyFile, InputError, KinetamineError, nearest
+from kinetamine.questions import people
 
 if TYPE_CHECKING:
     from kinetamine.dosing import EventTable, Regimen
@@ -46,34 +48,8 @@ if TYPE_CHECKING:
     from kinetamine.population import Patient, Population
     from kinetamine.results import Result, TableResult
 
-__all__ = ["Scenario", "read", "read_file"]
+__all__ = ["Scenario", "of_question", "read", "read_file"]
 
-_KEYS = (
-    "format",
-    "title",
-    "notes",
-    "model",
-    "doses",
-    "events",
-    "times",
-    "until",
-    "step",
-    "outputs",
-    "quantiles",
-    "population",
-    "patient",
-    "carry",
-    "occasion",
-    "on_failure",
-    "stream",
-    "with",
-    "condition",
-    "product",
-    "conditions",
-    "medications",
-    "visit",
-)
-_POPULATION_KEYS = ("n", "seed", "age", "sex", "variability", "uncertainty", "residual", "table")
 #: what a patient has whether or not the model asks for it (mg/kg doses need the weight)
 _ALWAYS_KNOWN = ("age", "sex", "weight", "height")
 #: more time points than this are a slip of the unit, not a wish
@@ -211,7 +187,37 @@ def read(
     InputError
         With every fault found; a single fault keeps its own kind.
     """
-    return _Reader(request, name, dict(places or {})).scenario()
+    values, said = questions.Scenario.from_file(request)
+    faults = []
+    if "population" in request and "patient" in request:
+        faults = [Fault("patient", "[patient] and [population]", "one of the two", "[population] with fixed values")]
+    elif isinstance(request.get("population"), Mapping) and not {"n", "table"} & set(request["population"]):
+        faults = [Fault("population.n", "nothing", "the number of patients", "n = 1000")]
+    named = {field: (places or {}).get(key, key) for field, key in said.items()}
+    return _Reader(values, name, named, "file", faults).scenario()
+
+
+def of_question(
+    values: Mapping[str, Any], name: str, face: str, places: Mapping[str, str] | None = None
+) -> Scenario:
+    """Check what a command line, a request or both over a file said, by field of `kinetamine.questions.Scenario`.
+
+    Parameters
+    ----------
+    values : mapping
+    name : str
+        What the whole is called when more than one thing is wrong with it.
+    face : str
+        ``command line`` or ``request``: how a field is called there.
+    places : mapping, optional
+        Fields that are called otherwise (``{"patients": "population.n"}``).
+
+    Raises
+    ------
+    InputError
+        With every fault found.
+    """
+    return _Reader(values, name, dict(places or {}), face, []).scenario()
 
 
 class _Wrong(Exception):
@@ -219,32 +225,54 @@ class _Wrong(Exception):
 
 
 class _Reader:
-    def __init__(self, request: Mapping[str, Any], name: str, places: dict[str, str]) -> None:
-        self.request = request
-        self.name = name
-        self.places = places
-        self.faults: list[Fault] = []
+    def __init__(
+        self, values: Mapping[str, Any], name: str, places: dict[str, str], face: str, faults: list[Fault]
+    ) -> None:
+        self.name, self.places, self.face, self.faults = name, places, face, faults
         self.first: KinetamineError | None = None
+        self.said = {said.name: said for said in questions.Scenario.said()}
+        #: fields whose form is wrong, reported already
+        self.unfit: set[str] = set()
+        self.asked = self.form(dict(values))
+
+    def form(self, values: dict[str, Any]) -> questions.Scenario:
+        """The record; fields whose form is wrong are reported and left out, so that the others are looked at too."""
+        try:
+            return questions.Scenario.model_validate(values, strict=False)
+        except ValidationError as error:
+            self.faults += questions.Scenario.faults(error, self.face, self.places)
+            self.unfit = {str(item["loc"][0]) for item in error.errors(include_url=False)}
+            self.unfit |= {name for name, said in self.said.items() if said.key in self.unfit}
+        fit = {key: value for key, value in values.items() if key not in self.unfit}
+        return questions.Scenario.model_validate(fit, strict=False)
 
     # ---- faults
 
-    def place(self, key: str) -> str:
-        return self.places.get(key, key)
+    def place(self, field: str) -> str:
+        """What the writer calls a field; of ``set.weight`` the covariate."""
+        if field in self.places:
+            return self.places[field]
+        name, dot, inner = field.partition(".")
+        if name not in self.said:
+            return field
+        outer = self.said[name].place(self.face)
+        return f"{outer} {inner}" if dot and self.face == "command line" else outer + dot + inner
 
-    def fault(self, key: str, given: object, expected: str, try_: str = "") -> None:
-        self.faults.append(Fault(self.place(key), str(given), expected, try_))
+    def fault(self, field: str, given: object, expected: str, try_: str = "") -> None:
+        self.faults.append(Fault(self.place(field), str(given), expected, try_))
 
-    def caught(self, key: str, error: InputError) -> None:
+    def caught(self, field: str, error: InputError) -> None:
         """Keep the faults found by another room, under the name this request gives the place."""
         if self.first is None:
             self.first = error
+        by_key = {said.toml: name for name, said in self.said.items()}
         for f in error.faults:
             if isinstance(error, FaultyFile):
                 where = f.where if f.where.startswith(error.name) else f"{error.name}: {f.where}"
-            elif f.where in self.places:
-                where = self.places[f.where]
+            elif f.where in by_key:
+                where = self.place(by_key[f.where])
             else:
-                place = self.place(key)
+                place = self.place(field)
                 where = f.where if place in f.where else place if f.where in place else f"{place}: {f.where}"
             self.faults.append(Fault(where, f.given, f.expected, f.try_))
 
@@ -258,102 +286,61 @@ class _Reader:
             raise InputError(fault.where, fault.given, fault.expected, fault.try_) from self.first
         raise FaultyFile(self.name, self.faults) from self.first
 
-    def unknown(self, key: str, word: str, known: Iterable[str], what: str) -> None:
+    def unknown(self, field: str, word: str, known: Iterable[str], what: str) -> None:
         known = list(known)
         close = nearest(word, known)
         cure = " or ".join(repr(c) for c in close) if close else "one of " + ", ".join(known)
-        self.fault(key, repr(word), what, cure)
+        self.fault(field, repr(word), what, cure)
 
-    # ---- plain values
+    def wrong(self, field: str, given: object, expected: str, try_: str = "") -> _Wrong:
+        self.fault(field, given, expected, try_)
+        return _Wrong()
 
-    def hours(self, key: str, value: Any, positive: bool = False) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            self.fault(key, repr(value), "a time with a unit", "'6 h'")
-            raise _Wrong
+    def hours(self, field: str, value: Any, positive: bool = False) -> float:
         try:
-            hours = float(units.read(value, "h", self.place(key)))
+            hours = float(units.read(value, "h", self.place(field)))
         except InputError as error:
-            self.caught(key, error)
+            self.caught(field, error)
             raise _Wrong from None
         if not math.isfinite(hours) or hours < 0 or (positive and hours == 0):
-            self.fault(
-                key, repr(value), "a time above zero" if positive else "a time of at least zero", "'1 h'"
-            )
-            raise _Wrong
+            least = "a time above zero" if positive else "a time of at least zero"
+            raise self.wrong(field, repr(value), least, "'1 h'")
         return hours
 
-    def whole(self, key: str, value: Any, least: int, most: int, example: str) -> int:
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            number = int(value) if isinstance(value, str) else value
-            if number != int(number) or not least <= number <= most:
-                raise ValueError
-            return int(number)
-        except (ValueError, TypeError, OverflowError):
-            self.fault(key, repr(value), f"a whole number from {least} to {most}", example)
-            raise _Wrong from None
-
-    def flag(self, key: str, value: Any) -> bool:
-        if not isinstance(value, bool):
-            self.fault(key, repr(value), "true or false", "true")
-            raise _Wrong
-        return value
-
-    def choice(self, key: str, value: Any, known: tuple[str, ...]) -> str:
-        if value not in known:
-            if isinstance(value, str):
-                self.unknown(key, value, known, " or ".join(known))
-            else:
-                self.fault(key, repr(value), " or ".join(known), repr(known[0]))
-            raise _Wrong
-        return str(value)
-
-    def words(self, key: str, value: Any) -> list[str]:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) and p.strip() for p in parts):
-            self.fault(key, repr(value), "a name or a list of names")
-            raise _Wrong
-        return [p.strip() for p in parts]
-
-    # ---- the scenario, key by key
+    # ---- the scenario, subject by subject
 
     def scenario(self) -> Scenario:
-        for key in self.request:
-            if key not in _KEYS:
-                self.unknown(key, key, _KEYS, "a key of a scenario")
-        if self.request.get("format", 1) != 1:
-            self.fault("format", repr(self.request["format"]), "scenario format 1", "format = 1")
+        asked = self.asked
         models = self.models()
-        self.fitting_keys()
-        made: dict[str, Any] = {"models": models}
+        self.fitting_fields()
+        made: dict[str, Any] = {
+            "models": models,
+            "carry": asked.carry or "next",
+            "on_failure": asked.on_failure,
+            "stream": asked.stream,
+            "visit": dict(asked.visit),
+            "product": asked.product or "",
+            "title": asked.title,
+            "notes": asked.notes,
+        }
+        made |= {key: tuple(_several(getattr(asked, key))) for key in ("with_", "condition")}
+        made |= {key: tuple(_several(getattr(asked, key))) for key in ("conditions", "medications")}
         for key, make in (
             ("doses", self.doses),
             ("people", self.people),
             ("times_h", self.times),
-            ("until_h", self.until),
-            ("step_h", self.step),
+            ("until_h", lambda models: self.time("until")),
+            ("step_h", lambda models: self.time("step")),
+            ("occasion_h", lambda models: self.time("occasion", 24.0)),
             ("outputs", self.outputs),
             ("quantiles", self.quantiles),
-            ("carry", self.carry),
-            ("occasion_h", self.occasion),
-            ("on_failure", self.on_failure),
-            ("stream", self.stream),
-            ("with_", self.names("with")),
-            ("condition", self.names("condition")),
-            ("product", self.text("product")),
-            ("conditions", self.names("conditions")),
-            ("medications", self.names("medications")),
-            ("visit", self.visit),
-            ("title", self.text("title")),
-            ("notes", self.text("notes")),
         ):
             try:
                 made[key] = make(models)
             except _Wrong:
                 made[key] = None
             except InputError as error:
-                self.caught(key, error)
+                self.caught({"people": "set"}.get(key, key.removesuffix("_h")), error)
         if not self.faults and made["until_h"] is not None and made["step_h"] is not None:
             points = made["until_h"] / made["step_h"]
             if points > _MOST_TIMES:
@@ -361,34 +348,35 @@ class _Reader:
         self.stop_if_faulty()
         return Scenario(**made)
 
-    def fitting_keys(self) -> None:
+    def fitting_fields(self) -> None:
         """Nothing asked for is silently without effect."""
-        table = self.request.get("events") is not None
-        for key in ("times", "until", "step", "stream", "quantiles") if table else ("carry",):
-            if self.request.get(key) is not None:
+        table = self.asked.events is not None
+        for field in ("times", "until", "step", "stream", "quantiles") if table else ("carry",):
+            if value := getattr(self.asked, field):
                 why = f"nothing: {self.place('events')} says when to look, one row per observation record"
-                self.fault(key, self.request[key], why if table else f"{self.place('events')} with it")
+                self.fault(field, value, why if table else f"{self.place('events')} with it")
+        if self.asked.patients is None and self.asked.table is None:
+            for said, value in self.asked.told():
+                if said.toml.startswith("population.") and said.name not in ("seed", "set"):
+                    many = f"{self.place('patients')} with it"
+                    self.fault(said.name, repr(value), many, self.said["patients"].shown(self.face))
 
     def models(self) -> tuple[ModelSpec, ...]:
         from kinetamine.models import library
 
-        value = self.request.get("model")
-        if value is None or value == []:
-            self.fault("model", "nothing", "the id of a model or a model file", "otto_2021_s_ketamine")
+        if self.asked.model is None:
+            if "model" not in self.unfit:
+                self.fault("model", "nothing", "the id of a model or a model file", "otto_2021_s_ketamine")
             return ()
-        names = value if isinstance(value, (list, tuple)) else [value]
         specs: list[ModelSpec] = []
-        for name in names:
-            if not isinstance(name, str):
-                self.fault("model", repr(name), "the id of a model or a model file", "otto_2021_s_ketamine")
-                continue
+        for one in self.asked.model if isinstance(self.asked.model, list) else [self.asked.model]:
             try:
-                spec = library.load(name, runnable=True)
+                spec = library.load(one if isinstance(one, str) else library.load_text(one.text), runnable=True)
             except InputError as error:
                 self.caught("model", error)
                 continue
             if any(spec.id == other.id for other in specs):
-                self.fault("model", repr(name), "each model once", "leave it out")
+                self.fault("model", repr(one), "each model once", "leave it out")
             specs.append(spec)
         return tuple(specs)
 
@@ -397,240 +385,142 @@ class _Reader:
 
         entries = list(dict.fromkeys(route for m in models for route in m.entries))
         fields = list(dict.fromkeys(f for m in models for f in m.dose_fields))
-        value, events = self.request.get("doses"), self.request.get("events")
+        value, events = self.asked.doses, self.asked.events
         if value is not None and events is not None:
-            self.fault("events", repr(events), f"either {self.place('doses')} or {self.place('events')}")
-            raise _Wrong
+            raise self.wrong(
+                "events", repr(events), f"either {self.place('doses')} or {self.place('events')}"
+            )
         if events is not None:
-            if not isinstance(events, str):
-                self.fault("events", repr(events), "the path of a CSV table", "table.csv")
-                raise _Wrong
             if not models:
                 raise _Wrong
             states = list(models[0].states) if len(models) == 1 else None
             covariates = list(dict.fromkeys(c for m in models for c in m.covariates))
             return EventTable.read(events, covariates, fields, entries=entries, compartments=states)
-        if value is None or value in ([], "", [""]):
-            self.fault("doses", "nothing", "a dose phrase", "'0.5 mg/kg iv over 40 min'")
-            raise _Wrong
+        if not value:
+            if "doses" in self.unfit or "events" in self.unfit:
+                raise _Wrong
+            raise self.wrong("doses", "nothing", "a dose phrase", "'0.5 mg/kg iv over 40 min'")
         items = value if isinstance(value, list) else [value]
         regimens: list[Regimen] = []
         faults = len(self.faults)
         for number, item in enumerate(items, start=1):
-            key = "doses" if len(items) == 1 else f"doses[{number}]"
-            self.places.setdefault(key, self.place("doses"))
+            field = "doses" if len(items) == 1 else f"doses[{number}]"
+            self.places.setdefault(field, self.place("doses"))
             try:
                 if isinstance(item, str):
                     regimens.append(Regimen.parse(item, entries=entries, fields=fields))
-                elif isinstance(item, dict):
-                    regimens.append(Regimen.from_toml([item], entries=entries, fields=fields))
                 else:
-                    self.fault(key, repr(item), "a dose phrase or a table", "'35 mg iv over 40 min'")
+                    regimens.append(Regimen.from_toml([item], entries=entries, fields=fields))
             except InputError as error:
-                self.caught(key, error)
+                self.caught(field, error)
         if len(self.faults) > faults:
             raise _Wrong
         return Regimen(tuple(dose for regimen in regimens for dose in regimen.doses))
 
     def people(self, models: tuple[ModelSpec, ...]) -> Any:
+        """A patient or a population, made covariate by covariate, so that each fault is found."""
         from kinetamine.population import Patient, Population
 
-        patient, population = self.request.get("patient"), self.request.get("population")
-        for key, value in (("patient", patient), ("population", population)):
-            if value is not None and not isinstance(value, Mapping):
-                self.fault(key, repr(value), f"a table [{key}]", f"[{key}]")
-                raise _Wrong
-        if patient is not None and population is not None:
-            self.fault(
-                "patient", "[patient] and [population]", "one of the two", "[population] with fixed values"
-            )
-            raise _Wrong
-        if population is None:
-            if not patient:
-                return None
-            return self.checked("patient", Patient, {}, patient, models)
-        options: dict[str, Any] = {}
+        options = people.options(self.asked)
+        many = bool(options) or bool({"patients", "table"} & self.unfit)
+        if not many and not self.asked.set:
+            return None
+        kind: Callable[..., Any] = Population if many else Patient
         faults = len(self.faults)
-        if population.get("n") is None and population.get("table") is None:
-            self.fault("population.n", "nothing", "the number of patients", "n = 1000")
-        for key in _POPULATION_KEYS:
-            if population.get(key) is not None:
-                with contextlib.suppress(_Wrong):
-                    options[key] = self.population_value(key, population[key])
-        fixed = {key: value for key, value in population.items() if key not in _POPULATION_KEYS}
-        if len(self.faults) > faults:
-            self.covariates("population", fixed, models, _POPULATION_KEYS)
+        if isinstance(options.get("age"), str):
+            options["age"] = people.ages(options["age"], self.place("age"))
+        if options.get("n", 0) > _MOST_PATIENTS:
+            self.fault("patients", options["n"], f"a whole number from 1 to {_MOST_PATIENTS}", "1000")
+        fixed = self.covariates(models, many)
+        if many and not options:
             raise _Wrong
-        return self.checked("population", Population, options, fixed, models)
-
-    def checked(
-        self,
-        table: str,
-        kind: Callable[..., Any],
-        options: dict[str, Any],
-        given: Mapping[str, Any],
-        models: Any,
-    ) -> Any:
-        """Make a patient or population, covariate by covariate, so that each fault is found."""
-        faults = len(self.faults)
-        fixed = self.covariates(table, given, models, _POPULATION_KEYS if options else ())
-        for key, value in fixed.items():
-            try:
-                kind(**options, **{key: value})
-            except InputError as error:
-                self.caught(f"{table}.{key}", error)
-        if len(self.faults) > faults:
+        if len(self.faults) == faults:
+            for key, value in fixed.items():
+                try:
+                    kind(**options, **{key: value})
+                except InputError as error:
+                    self.caught(f"set.{key}", error)
+        if len(self.faults) > faults or "set" in self.unfit:
             raise _Wrong
-        people = kind(**options, **fixed)
+        found = kind(**options, **fixed)
         for spec in models:
-            people.covariates(spec, 0, 1, together=models)
-        return people
+            found.covariates(spec, 0, 1, together=models)
+        return found
 
-    def population_value(self, key: str, value: Any) -> Any:
-        where = f"population.{key}"
-        if key == "n":
-            return self.whole(where, value, 1, _MOST_PATIENTS, "1000")
-        if key == "seed":
-            return self.whole(where, value, 0, 2**63 - 1, "1")
-        if key in ("variability", "residual"):
-            return self.flag(where, value)
-        if key == "age":
-            return self.ages(where, value)
-        if key == "table" and not isinstance(value, str):
-            self.fault(where, repr(value), "the path of a CSV table", "people.csv")
-            raise _Wrong
-        return value
-
-    def ages(self, where: str, value: Any) -> Any:
-        """``18-65`` or ``[18, 65]``; anything else is for the population to judge."""
-        parts = value.split("-") if isinstance(value, str) else value
-        if not isinstance(parts, (list, tuple)) or len(parts) != 2:
-            return value
-        try:
-            low, high = (float(p) for p in parts)
-            if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
-                raise ValueError
-        except (ValueError, TypeError):
-            example = "18-65" if isinstance(value, str) else "[18, 65]"
-            self.fault(where, repr(value), "a lowest and a highest age in years", example)
-            raise _Wrong from None
-        return (low, high)
-
-    def covariates(
-        self, table: str, given: Mapping[str, Any], models: tuple[ModelSpec, ...], options: tuple[str, ...]
-    ) -> dict[str, Any]:
+    def covariates(self, models: tuple[ModelSpec, ...], many: bool) -> dict[str, Any]:
         """Those of the given names that are covariates; the others are faults."""
         declared = dict.fromkeys(name for m in models for name in m.covariates)
+        taken = {said.toml.rpartition(".")[2]: said for said in self.said.values() if "population." in said.toml}
         out: dict[str, Any] = {}
-        for key, value in given.items():
+        for key, value in self.asked.set.items():
+            said = taken.get(key)
+            if said is not None and (key != "age" or self.asked.age is not None):
+                # what is an option of the population is no covariate; an age is both
+                self.fault(f"set.{key}", repr(value), "the name of a covariate", said.place(self.face))
+                continue
             # without a model any name may be a covariate; one that is nearly an option is a slip all the same
-            strange = bool(models) or bool(nearest(key, options))
+            strange = bool(models) or bool(nearest(key, taken if many else ()))
             if strange and key not in declared and key not in _ALWAYS_KNOWN:
-                known = [*options, *dict.fromkeys((*_ALWAYS_KNOWN, *declared))]
-                self.unknown(f"{table}.{key}", key, known, "a covariate")
+                known = [*(taken if many else ()), *dict.fromkeys((*_ALWAYS_KNOWN, *declared))]
+                self.unknown(f"set.{key}", key, known, "a covariate")
                 continue
             pair = isinstance(value, list) and len(value) == 2
             out[key] = tuple(value) if pair else value
         return out
 
     def times(self, models: object) -> tuple[float, ...] | None:
-        value = self.request.get("times")
+        value = self.asked.times
         if value is None:
             return None
         for other in ("until", "step"):
-            if self.request.get(other) is not None:
-                self.fault("times", f"it and {self.place(other)}", f"either times or {self.place(other)}")
-                raise _Wrong
-        parts = value.split(",") if isinstance(value, str) else value
-        if isinstance(parts, (int, float)) and not isinstance(parts, bool):
-            parts = [parts]
-        if not isinstance(parts, (list, tuple)) or not parts or len(parts) > _MOST_TIMES:
-            self.fault("times", repr(value), "a list of times", "0.5,1,2 h")
-            raise _Wrong
+            if getattr(self.asked, other) is not None:
+                raise self.wrong(
+                    "times", f"it and {self.place(other)}", f"either times or {self.place(other)}"
+                )
         if isinstance(value, str):
-            parts = _share_last_unit([str(p).strip() for p in parts])
+            parts: list[Any] = _share_last_unit([p.strip() for p in value.split(",")])
+        else:
+            parts = value if isinstance(value, list) else [value]
+        if not parts or len(parts) > _MOST_TIMES:
+            raise self.wrong("times", repr(value)[:60], "a list of times", "0.5,1,2 h")
         hours = tuple(self.hours("times", p) for p in parts)
         for a, b in itertools.pairwise(hours):
             if b < a:
-                self.fault("times", f"{b:g} h after {a:g} h", "times that increase")
-                raise _Wrong
+                raise self.wrong("times", f"{b:g} h after {a:g} h", "times that increase")
         return hours
 
-    def until(self, models: object) -> float | None:
-        value = self.request.get("until")
-        return None if value is None else self.hours("until", value, positive=True)
-
-    def step(self, models: object) -> float | None:
-        value = self.request.get("step")
-        return None if value is None else self.hours("step", value, positive=True)
+    def time(self, field: str, usual: float | None = None) -> float | None:
+        value = getattr(self.asked, field)
+        return usual if value is None else self.hours(field, value, positive=True)
 
     def outputs(self, models: tuple[ModelSpec, ...]) -> tuple[str, ...] | None:
-        value = self.request.get("outputs")
+        value = self.asked.outputs
         if value is None:
             return None
         known = dict.fromkeys(o for m in models for o in m.outputs)
-        names = self.words("outputs", value)
+        names = [p.strip() for p in (value.split(",") if isinstance(value, str) else value)]
         for name in names:
             if models and name not in known:
                 self.unknown("outputs", name, known, "an output of the model")
         return tuple(names)
 
     def quantiles(self, models: object) -> tuple[float, ...]:
-        value = self.request.get("quantiles")
+        value = self.asked.quantiles
         if value is None:
             return (0.05, 0.5, 0.95)
-        parts = value.split(",") if isinstance(value, str) else value
         try:
-            if not isinstance(parts, (list, tuple)) or not parts:
-                raise ValueError
-            numbers = tuple(float(p) for p in parts)
-            if not all(0 < q < 1 for q in numbers) or list(numbers) != sorted(set(numbers)):
-                raise ValueError
-        except (ValueError, TypeError):
-            self.fault("quantiles", repr(value), "increasing numbers between 0 and 1", "0.05,0.5,0.95")
-            raise _Wrong from None
+            numbers = tuple(float(p) for p in (value.split(",") if isinstance(value, str) else value))
+        except ValueError:
+            numbers = ()
+        if not numbers or not all(0 < q < 1 for q in numbers) or list(numbers) != sorted(set(numbers)):
+            raise self.wrong(
+                "quantiles", repr(value), "increasing numbers between 0 and 1", "0.05,0.5,0.95"
+            )
         return numbers
 
-    def carry(self, models: object) -> str:
-        return self.choice("carry", self.request.get("carry", "next"), ("next", "last"))
 
-    def occasion(self, models: object) -> float:
-        return self.hours("occasion", self.request.get("occasion", "24 h"), positive=True)
-
-    def on_failure(self, models: object) -> str:
-        return self.choice("on_failure", self.request.get("on_failure", "raise"), ("raise", "keep"))
-
-    def stream(self, models: object) -> bool:
-        return self.flag("stream", self.request.get("stream", False))
-
-    def visit(self, models: object) -> Mapping[str, Any]:
-        """Kept as given: what its words and numbers may be is for the safety desk to judge."""
-        value = self.request.get("visit", {})
-        if not isinstance(value, Mapping):
-            self.fault("visit", repr(value), "a table [visit]", "[visit]")
-            raise _Wrong
-        return dict(value)
-
-    def names(self, key: str) -> Callable[[object], tuple[str, ...]]:
-        def make(models: object) -> tuple[str, ...]:
-            value = self.request.get(key) or []
-            names = [value] if isinstance(value, str) else value
-            if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
-                self.fault(key, repr(value), "a name or a list of names")
-                raise _Wrong
-            return tuple(names)
-
-        return make
-
-    def text(self, key: str) -> Callable[[object], str]:
-        def make(models: object) -> str:
-            value = self.request.get(key, "")
-            if not isinstance(value, str):
-                self.fault(key, repr(value), "text")
-                raise _Wrong
-            return value
-
-        return make
+def _several(value: str | Iterable[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _share_last_unit(parts: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kinetamine.cli import (
+from kinetamine.cli import (  # noqa: F401
     check,
     claims,
     compare,
@@ -32,13 +32,16 @@ from kinetamine.cli import (
     simulate,
     validate,
 )
+from kinetamine.cli.command import Root
 from kinetamine.cli.output import PipeClosed, say
 from kinetamine.errors import KinetamineError
+from kinetamine.version import version
 
 __all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     name="kinetamine",
+    cls=Root,
     help="Simulate ketamine treatment with published models: a source and a grade on every number.\n\n"
     "For research and teaching only: not for treating a person, not for dosing oneself.",
     epilog='Start with: kinetamine simulate --model otto_2021_s_ketamine --dose "10 mg iv over 30 min"',
@@ -51,15 +54,13 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import kinetamine
-
-        typer.echo(kinetamine.__version__)
+        typer.echo(version())
         raise typer.Exit
 
 
 @app.callback()
 def _root(
-    version: Annotated[
+    version_: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -67,12 +68,8 @@ def _root(
 
 
 for part in (
-    simulate,
-    effects,
-    compare,
     models,
     validate,
-    infusion,
     detect,
     claims,
     course,

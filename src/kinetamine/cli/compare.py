@@ -2,154 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinetamine.cli.effects import people
-from kinetamine.cli.output import DISCLAIMER, check_writable, emit, grid, render, say, write_whole
-from kinetamine.errors import InputError, UnknownName
+from kinetamine import questions
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import as_json, grid, say
 
 if TYPE_CHECKING:
     from kinetamine.comparison import Comparison
 
-__all__ = ["register"]
+__all__ = ["compare"]
 
-_FORMATS = ("table", "json", "csv")
-_WHAT, _WHO, _WHEN, _OUT = "What is given", "Who gets it", "When to look", "What comes out"
-_EPILOG = """Examples:
 
+@command(
+    "compare",
+    formats=("table", "json", "csv"),
+    gives=("out", "figure", "cite"),
+    examples="""
 kinetamine compare --dose "0.5 mg/kg iv over 40 min" --set weight=70
-
 kinetamine compare --dose "28 mg esketamine iv over 40 min" --patients 500 --age 18-64 --until "8 h"
-
 kinetamine compare --dose "28 mg esketamine iv over 40 min" --analyte S-norketamine --format csv
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("compare", epilog=_EPILOG, no_args_is_help=True)(_compare)
-
-
-def _compare(
-    dose: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PHRASE",
-            help="Such as '0.5 mg/kg iv over 40 min'; repeat for more.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID|FILE.toml",
-            help="Only these; 'A + B' for a model of each enantiomer. Default: all that apply.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    analyte: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Such as ketamine (S and R together) or S-norketamine; repeat for more. Default: what is given.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    patients: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="How many people. Default: one typical patient.", rich_help_panel=_WHO
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Same seed, same people.", rich_help_panel=_WHO)] = 0,
-    age: Annotated[
-        str | None,
-        typer.Option(metavar="LOW-HIGH", help="Ages, years; below 18: children.", rich_help_panel=_WHO),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Fix a covariate, such as weight=95.", rich_help_panel=_WHO
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Last time, such as '24 h'.", rich_help_panel=_WHEN)
-    ] = None,
-    step: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Time between points.", rich_help_panel=_WHEN)
-    ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", metavar="table|json|csv", help="How to show it.", rich_help_panel=_OUT)
-    ] = "table",
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Write to a file instead of the screen.", rich_help_panel=_OUT),
-    ] = None,
-    figure: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH.svg", help="Also draw it: .svg, .pdf, .png or .json.", rich_help_panel=_OUT
-        ),
-    ] = None,
-    cite: Annotated[
-        bool, typer.Option("--cite", help="List the papers behind this very run.", rich_help_panel=_OUT)
-    ] = False,
-) -> None:
+""",
+)
+def compare(asked: questions.Compare, out: Out) -> None:
     """The same dose through every published model that applies, and how far they are apart."""
     from kinetamine.comparison import compare
+    from kinetamine.questions import people
 
-    if format_ not in _FORMATS:
-        raise UnknownName("--format", format_, _FORMATS, "a format")
-    if not dose:
-        raise InputError("--dose", "nothing", "a dose", '--dose "0.5 mg/kg iv over 40 min"')
-    for path, option in ((out, "--out"), (figure, "--figure")):
-        if path is not None:
-            check_writable(path, option)
-    found = compare(
-        dose,
-        people(
-            1 if patients is None else patients,
-            seed,
-            age,
-            set_ or [],
-            typical=patients is None,
-            uncertainty=False,
-        ),
-        models=model or None,
-        analyte=analyte or None,
-        until=until,
-        step=step,
-        notify=say,
-    )
-    if figure is not None:
+    found = compare(asked.doses, people.of(asked, "--", uncertainty=False), notify=say, **asked.arguments())
+
+    def figure() -> Any:
         from kinetamine.report import figures
 
-        figures.save(figures.comparison(found, doses=found.doses), figure)
-    if format_ == "json":
-        import json
+        return figures.comparison(found, doses=found.doses)
 
-        text = json.dumps(found.to_dict(), ensure_ascii=False) + "\n"
-    elif format_ == "csv":
-        text = found.frame().write_csv()
-    else:
-        text = _table(found, cite, plain=out is not None, named=bool(model))
-    if out is None:
-        emit(text)
-    else:
-        write_whole(out, text)
-    if format_ != "table":
-        if cite:
-            say("\n".join(_sources(found)))
-        say(DISCLAIMER)
+    out.give(
+        lambda: _table(found, named=bool(asked.model)),
+        json=lambda: as_json(found.to_dict(), indent=None),
+        csv=lambda: found.frame().write_csv(),
+        sources=lambda: _sources(found),
+        figure=figure,
+    )
 
 
 def _sources(found: Comparison) -> list[str]:
     return list(dict.fromkeys(source for row in found for source in row.source.split(" | ")))
 
 
-def _table(found: Comparison, cite: bool, plain: bool, named: bool) -> str:
+def _table(found: Comparison, named: bool) -> list[Any]:
     from rich.text import Text
 
     from kinetamine.comparison import near_misses
@@ -183,6 +83,4 @@ def _table(found: Comparison, cite: bool, plain: bool, named: bool) -> str:
         far = len(found.refused) - len(near)
         others = f" {far} more have no such route or lack published numbers." if far else ""
         parts += ["", f"Do not apply:{others}", *(f"- {name}: {why}" for name, why in near.items())]
-    if cite:
-        parts += ["", "Sources", *_sources(found)]
-    return render(*parts, DISCLAIMER, plain=plain)
+    return parts

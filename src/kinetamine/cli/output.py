@@ -14,6 +14,7 @@ __all__ = [
     "DISCLAIMER",
     "PipeClosed",
     "Progress",
+    "as_json",
     "check_writable",
     "emit",
     "grid",
@@ -68,6 +69,19 @@ def render(*parts: Any, plain: bool = False) -> str:
     for part in parts:
         console.print(part, markup=False, soft_wrap=isinstance(part, str) and not terminal)
     return buffer.getvalue()
+
+
+def as_json(data: Any, indent: int | None = 1) -> str:
+    """JSON as commands print it.
+
+    Examples
+    --------
+    >>> as_json({"x": [1.0, None]}, indent=None)
+    '{"x": [1.0, null]}\\n'
+    """
+    import json
+
+    return json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
 
 
 def grid(*columns: str, right: bool = True) -> Any:

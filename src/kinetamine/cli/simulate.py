@@ -2,312 +2,92 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from kinetamine import questions
 from kinetamine.cli import output
-from kinetamine.cli.output import DISCLAIMER, Progress, check_writable, emit, grid, render, say, write_whole
-from kinetamine.errors import InputError, UnknownName
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import Progress, grid, say, write_whole
 
 if TYPE_CHECKING:
     from kinetamine.results import Result, TableResult
     from kinetamine.scenario import Scenario
 
-__all__ = ["named_values", "register"]
+__all__ = ["simulate"]
 
-_FORMATS = ("table", "json", "csv", "parquet")
-_WHAT, _WHO, _WHEN, _HOW, _OUT = "What is given", "Who gets it", "When to look", "How", "What comes out"
-_EPILOG = """Examples:
 
+@command(
+    "simulate",
+    formats=("table", "json", "csv", "parquet"),
+    gives=("out", "report", "cite", "quiet"),
+    raw=True,
+    examples="""
 kinetamine simulate --model otto_2021_s_ketamine --dose "10 mg iv over 30 min" --until "6 h"
-
 kinetamine simulate --model perez_ruixo_2021_esketamine --dose "84 mg nasal" --patients 1000 --format json
-
 kinetamine simulate --model perez_ruixo_2021_esketamine --dose "28 mg nasal" --condition "Child-Pugh B"
-
 kinetamine simulate --model examples/my_model.toml --events examples/table.csv --format csv
-
 kinetamine simulate examples/depression_series.toml --report series.html
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("simulate", epilog=_EPILOG, no_args_is_help=True)(_simulate)
-
-
-def _simulate(
-    scenario: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SCENARIO.toml]", help="A scenario file; options below replace what it says."
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID|FILE.toml",
-            help="A model of the library or a model file; again for a second one (racemate: S and R).",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    dose: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PHRASE",
-            help="Such as '0.5 mg/kg iv over 40 min, twice weekly for 4 weeks'; repeat for more.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    with_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="NAME",
-            help="Another drug that changes the curve, such as clarithromycin; repeat for more.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    condition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="A disease, gene or the like that changes the curve: 'hepatic impairment moderate'.",
-            rich_help_panel=_WHO,
-        ),
-    ] = None,
-    events: Annotated[
-        str | None,
-        typer.Option(metavar="TABLE.csv", help="A NONMEM-style event table instead.", rich_help_panel=_WHAT),
-    ] = None,
-    patients: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|TABLE.csv",
-            help="How many people, or a table of them; without it the model's typical patient.",
-            rich_help_panel=_WHO,
-        ),
-    ] = None,
-    seed: Annotated[
-        str | None, typer.Option(metavar="S", help="Same seed, same people.", rich_help_panel=_WHO)
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Fix a covariate, such as weight=95 or 'weight=209 lb'; repeat for more.",
-            rich_help_panel=_WHO,
-        ),
-    ] = None,
-    age: Annotated[
-        str | None, typer.Option(metavar="LOW-HIGH", help="Ages of the people, years.", rich_help_panel=_WHO)
-    ] = None,
-    uncertainty: Annotated[
-        bool,
-        typer.Option(
-            "--uncertainty", help="Draw the model's parameters from their errors.", rich_help_panel=_WHO
-        ),
-    ] = False,
-    residual: Annotated[
-        bool, typer.Option("--residual", help="Add residual error to every value.", rich_help_panel=_WHO)
-    ] = False,
-    times: Annotated[
-        str | None,
-        typer.Option(metavar="0.1,0.5,1", help="Times in h, or '5,10,15 min'.", rich_help_panel=_WHEN),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Last time, such as '28 d'.", rich_help_panel=_WHEN)
-    ] = None,
-    step: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Time between points, such as '1 h'.", rich_help_panel=_WHEN),
-    ] = None,
-    carry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="next|last",
-            help="Event tables: a covariate between two records is that of the next (default) or the last.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    on_failure: Annotated[
-        str | None,
-        typer.Option(
-            metavar="raise|keep",
-            help="A patient who cannot be computed stops the run (default) or is kept as missing.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    stream: Annotated[
-        bool,
-        typer.Option("--stream", help="Keep quantiles only, for very many patients.", rich_help_panel=_HOW),
-    ] = False,
-    outputs: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,NAME", help="Only these outputs.", rich_help_panel=_OUT),
-    ] = None,
-    quantiles: Annotated[
-        str | None,
-        typer.Option(metavar="0.05,0.5,0.95", help="Quantiles over the people.", rich_help_panel=_OUT),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="table|json|csv|parquet",
-            help="Default: the suffix of --out, else table.",
-            rich_help_panel=_OUT,
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Write to a file instead of the screen.", rich_help_panel=_OUT),
-    ] = None,
-    report: Annotated[
-        str | None,
-        typer.Option(metavar="PATH.html", help="Also write a self-contained report.", rich_help_panel=_OUT),
-    ] = None,
-    cite: Annotated[
-        bool, typer.Option("--cite", help="List the papers behind this very run.", rich_help_panel=_OUT)
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No messages but errors.", rich_help_panel=_OUT)
-    ] = False,
-) -> None:
+""",
+)
+def simulate(asked: questions.SimulateLine, out: Out) -> None:
     """Simulate doses in a typical patient, a population or an event table."""
-    kind = _format(format_, out)
-    for path, option in ((out, "--out"), (report, "--report")):
-        if path is not None:
-            check_writable(path, option)
-    asked = {
-        "model": model or None,
-        "doses": dose or None,
-        "events": events,
-        "with": with_ or None,
-        "condition": condition or None,
-        "times": times,
-        "until": until,
-        "step": step,
-        "carry": carry,
-        "on_failure": on_failure,
-        "stream": stream or None,
-        "outputs": outputs,
-        "quantiles": quantiles,
-    }
-    people = {"age": age, "seed": seed, "uncertainty": uncertainty or None, "residual": residual or None}
-    request = told = _scenario(scenario, asked, patients, people, set_ or [])
-    if request.with_ or request.condition:
-        from kinetamine.safety import interactions
+    told = _scenario(asked)  # type: ignore[arg-type]
+    from kinetamine.safety import interactions
 
-        try:
-            request = interactions.applied(request)
-        except InputError as error:
-            fault = error.faults[0]
-            where = {"with": "--with", "condition": "--condition", "model": "--model"}.get(fault.where)
-            raise InputError(where or fault.where, fault.given, fault.expected, fault.try_) from None
-    with Progress(quiet) as watch:
+    request = interactions.applied(told)
+    with Progress(out.quiet) as watch:
         result = request.run(watch.progress, watch.notify)
-        _warn(result, quiet)
-        if report is not None:
+        _warn(result, out.quiet)
+        if out.report is not None:
             from kinetamine.report import html
 
             page = html.of_scenario(result, told, command=output.command)
-    if report is not None:
-        write_whole(report, page, "--report")
-    _deliver(result, request, kind, out, cite, quiet)
+    if out.report is not None:
+        write_whole(out.report, page, "--report")
+
+    def text() -> str:
+        from kinetamine.results import TableResult
+
+        made = result.to_json() if isinstance(result, TableResult) else result.to_json(request.quantiles)
+        return made + "\n"
+
+    out.give(
+        lambda: _screen(result, request),
+        json=text,
+        csv=lambda: result.to_polars().write_csv(),
+        write=result.write,
+        sources=lambda: [result.cite()],
+    )
 
 
-def _format(given: str | None, out: str | None) -> str:
-    if given is not None:
-        if given not in _FORMATS:
-            raise UnknownName("--format", given, _FORMATS, "a format")
-        if given == "parquet" and out is None:
-            raise InputError("--format", "parquet", "a file to write it to", "--out result.parquet")
-        return given
-    suffix = out.rpartition(".")[2].lower() if out else ""
-    return suffix if suffix in _FORMATS else "table"
-
-
-_OPTIONS = {
-    "model": "--model",
-    "doses": "--dose",
-    "events": "--events",
-    "times": "--times",
-    "until": "--until",
-    "step": "--step",
-    "carry": "--carry",
-    "on_failure": "--on-failure",
-    "outputs": "--outputs",
-    "quantiles": "--quantiles",
-    "population.n": "--patients",
-    "population.table": "--patients",
-    "population.seed": "--seed",
-    "population.age": "--age",
-    "with": "--with",
-    "condition": "--condition",
-}
-
-
-def _scenario(
-    file: str | None, asked: dict[str, Any], patients: str | None, people: dict[str, Any], sets: list[str]
-) -> Scenario:
+def _scenario(given: dict[str, Any]) -> Scenario:
     """The scenario file with the options laid over it, or the options alone."""
     from kinetamine import scenario
 
-    request = scenario.read_file(file) if file is not None else {}
-    given = {key: value for key, value in asked.items() if value is not None}
-    for key, others in (("events", ["doses"]), ("doses", ["events"]), ("times", ["until", "step"])):
-        if key in given:
+    file = given.pop("scenario", None)
+    values, said = questions.Scenario.from_file(scenario.read_file(file)) if file is not None else ({}, {})
+    if str(given.get("patients", "")).lower().endswith(".csv"):
+        given["table"] = given.pop("patients")
+    for field, others in _INSTEAD.items():
+        if field in given:
             for other in others:
-                request.pop(other, None)
-    if "until" in given or "step" in given:
-        request.pop("times", None)
-    request.update(given)
-
-    named = dict(_OPTIONS) if file is None else {key: _OPTIONS[key] for key in given if key in _OPTIONS}
-    fixed = named_values(sets)
-    population = request.get("population")
-    if patients is not None:
-        # A patient of the scenario becomes the likeness of all: what was fixed stays fixed.
-        before = population if isinstance(population, dict) else request.pop("patient", None) or {}
-        population = {k: v for k, v in before.items() if k not in ("n", "table")}
-        key = "table" if patients.lower().endswith(".csv") else "n"
-        population[key] = patients
-        named[f"population.{key}"] = "--patients"
-    table = "patient" if population is None else "population"
-    if population is None:
-        for key in ("age", "uncertainty", "residual"):
-            if people[key] is not None:
-                raise InputError(f"--{key}", "no population", "--patients with it", "--patients 1000")
-    else:
-        more = {key: value for key, value in people.items() if value is not None}
-        population = {**population, **more}
-        named.update({f"population.{key}": f"--{key}" for key in more})
-        request["population"] = population
-    options = {"n": "--patients", "table": "--patients", "seed": "--seed", "variability": ""}
-    for key in fixed:
-        # what is an option of the population is no covariate; an age is both
-        if key in (*options, "uncertainty", "residual") or (key == "age" and people["age"] is not None):
-            cure = options.get(key, f"--{key}")
-            raise InputError(f"--set {key}", repr(fixed[key]), "the name of a covariate", cure)
-    if fixed:
-        request[table] = {**(request.get(table) or {}), **fixed}
-        named.update({f"{table}.{key}": f"--set {key}" for key in fixed})
-    return scenario.read(request, file or "command line", named)
+                values.pop(other, None)
+    given["set"] = {**values.get("set", {}), **given.get("set", {})}
+    named = {field: place for field, place in said.items() if field not in given}
+    named |= {f"set.{key}": said[f"set.{key}"] for key in values.get("set", {}) if f"set.{key}" in said}
+    return scenario.of_question({**values, **given}, file or "command line", "command line", named)
 
 
-def named_values(sets: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in sets:
-        name, sign, value = (part.strip() for part in text.partition("="))
-        if not sign or not name or not value:
-            raise InputError("--set", repr(text), "a name and a value", "--set weight=95")
-        if name in pairs:
-            raise InputError("--set", f"{name} twice", "each covariate once", f"--set {name}={pairs[name]}")
-        pairs[name] = value
-    return pairs
+#: what an option takes the place of in a file
+_INSTEAD = {
+    "events": ("doses",),
+    "doses": ("events",),
+    "times": ("until", "step"),
+    "until": ("times",),
+    "step": ("times",),
+    "patients": ("table",),
+    "table": ("patients",),
+}
 
 
 def _warn(result: Result | TableResult, quiet: bool) -> None:
@@ -316,39 +96,7 @@ def _warn(result: Result | TableResult, quiet: bool) -> None:
         say(f"warning: {failed:,} of {result.n:,} patients could not be computed and are missing")
 
 
-def _deliver(
-    result: Result | TableResult, scenario: Scenario, kind: str, out: str | None, cite: bool, quiet: bool
-) -> None:
-    from kinetamine.results import TableResult
-
-    if kind == "table":
-        text = _screen(result, scenario, plain=out is not None, cite=cite)
-        if out is None:
-            emit(text)
-        else:
-            write_whole(out, text)
-    elif out is not None:
-        result.write(out, kind)
-    elif kind == "json":
-        if isinstance(result, TableResult):
-            emit(result.to_json() + "\n")
-        else:
-            emit(result.to_json(scenario.quantiles) + "\n")
-    else:
-        emit(result.to_polars().write_csv())
-    if quiet:
-        return
-    if cite and kind != "table":
-        # Data on standard output stay clean: then the papers go to the other stream.
-        if out is None:
-            say(result.cite())
-        else:
-            emit(result.cite() + "\n")
-    if kind != "table":
-        say(DISCLAIMER)
-
-
-def _screen(result: Result | TableResult, scenario: Scenario, plain: bool, cite: bool) -> str:
+def _screen(result: Result | TableResult, scenario: Scenario) -> list[Any]:
     """What a person reads: who and what, exposure, a few times, how far to trust it."""
     from kinetamine.results import TableResult
 
@@ -368,10 +116,7 @@ def _screen(result: Result | TableResult, scenario: Scenario, plain: bool, cite:
     for one in result.outputs.values():
         reasons.setdefault("; ".join([one.grade, *one.reasons]), []).append(one.name)
     parts += [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
-    if cite:
-        parts += ["", "Sources", result.cite()]
-    parts.append(DISCLAIMER)
-    return render(*parts, plain=plain)
+    return parts
 
 
 def _heading(result: Result | TableResult, scenario: Scenario) -> list[str]:

@@ -110,9 +110,9 @@ class AcuteEffects(Sequence[AcuteEffect]):
     def __getitem__(self, index: Any) -> Any:
         return self.rows[index]
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """Plain dicts, as in JSON."""
-        return [row.to_dict() for row in self.rows]
+    def to_dicts(self, models: bool = False) -> list[dict[str, Any]]:
+        """Plain dicts, as in JSON; with the model of each where rows may differ in nothing else."""
+        return [{**row.to_dict(), **({"model": row.model} if models else {})} for row in self.rows]
 
 
 def effects(

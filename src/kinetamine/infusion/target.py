@@ -35,6 +35,7 @@ FASTEST_SITE = 1e6
 SHORTEST_H = 1 / 3600
 #: a shorter delay is the next rate's business (h)
 _BLINK = 1e-9
+_BANDS = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +187,55 @@ class Infusion:
         seen = {f"plasma ({self.unit})": plasma, f"{self.site} ({self.unit})": site}
         rate = np.diff(total) / np.diff(edges)
         return pl.DataFrame({"start_h": edges[:-1], "end_h": edges[1:], "rate_mg_h": rate, **seen})
+
+    def to_dict(
+        self, people: Population | None = None, held_for: Sequence[float | str] = ()
+    ) -> dict[str, Any]:
+        """The plan as plain data.
+
+        Parameters
+        ----------
+        people : Population, optional
+            Adds what the same plan does in them.
+        held_for : sequence of float (h) or str
+            Adds context-sensitive half-times after being held so long.
+
+        Raises
+        ------
+        InputError
+            If the model has no published variability by which people differ.
+        """
+        keys = ("model", "output", "site", "target", "unit", "bolus_mg", "total_mg", "reached_h", "duration_h",
+                "held", "peak_plasma", "half_time_h", "wake_at", "wake_h", "grade", "reasons", "remarks")  # fmt: skip
+        found: dict[str, Any] = {key: getattr(self, key) for key in keys}
+        found |= {key: list(found[key]) for key in ("held", "reasons", "remarks")}
+        found |= {key: _finite(found[key]) for key in ("half_time_h", "wake_h")}
+        if held_for:
+            spec, who = self.system.spec, self.patient
+            times = context_sensitive_half_time(spec, held_for, patient=who, output=self.output)
+            found["context_sensitive_half_times"] = [
+                {"held_for": span, "half_time_h": _finite(time)}
+                for span, time in zip(held_for, times, strict=True)
+            ]
+        if people is not None:
+            found["people"] = self._in_people(people)
+        return found
+
+    def _in_people(self, people: Population) -> dict[str, Any]:
+        """Quantiles over people who get the plan made for the typical patient."""
+        if not self.system.spec.variability:
+            wanted = "a model with published variability"
+            raise InputError("patients", f"the model {self.model}", wanted, "leaving it out")
+        end = self.predict(people, times=[self.duration_h])[self.output][:, 0]
+        found: dict[str, Any] = {
+            "n": people.n,
+            "seed": people.seed,
+            "plasma_at_stop": {f"{q:g}": float(np.quantile(end, q)) for q in _BANDS},
+        }
+        if self.wake_at is not None and self.site == "plasma":
+            wake = np.quantile(self.falls(people, self.wake_at), _BANDS, method="lower")
+            found["wake_h"] = {f"{q:g}": _finite(float(v)) for q, v in zip(_BANDS, wake, strict=True)}
+        return found
 
     def falls(self, population: Population, to: float | str, until: float | str = "24 h") -> np.ndarray:
         """Hours from the stop until plasma of each person is at `to`; infinite where later than `until`.
@@ -378,6 +428,10 @@ def context_sensitive_half_time(
     lengths = [_positive("durations", d, "h", "[0.5, '2 h']") for d in durations]
     system = system_of(model, Patient() if patient is None else patient, output=output)
     return np.array([system.fall(system.held(1.0, t), 1.0 - fraction, system.plasma) for t in lengths])
+
+
+def _finite(hours: float | None) -> float | None:
+    return hours if hours is not None and math.isfinite(hours) else None
 
 
 def _positive(name: str, value: float | str, unit: str, cure: str) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 from fastapi import APIRouter, FastAPI
 
-import kinetamine
 from kinetamine.web import errors, files
 from kinetamine.web.door import Door
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Queue
+from kinetamine.version import version
 from kinetamine.web.routes import (
     catalogue,
     compare,
@@ -47,7 +47,7 @@ def create_app(limits: Limits | None = None, hosts: Collection[str] | None = Non
     limits = limits or Limits()
     app = FastAPI(
         title="kinetamine",
-        version=kinetamine.__version__,
+        version=version(),
         description=_ABOUT,
         openapi_url="/api/openapi.json",
         # their scripts would come from a foreign host

@@ -17,7 +17,7 @@ from kinetamine.population import Patient, Population
 from kinetamine.scenario import Scenario, read
 from kinetamine.simulate.times import default_times
 from kinetamine.web.limits import Limits
-from kinetamine.web.reproduce import Code, call
+from kinetamine.reproduce import Code, call
 from kinetamine.web.requests import ModelText
 
 __all__ = [

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from kinetamine.models import library
 from kinetamine.web import given, requests
 from kinetamine.web.limits import Limits
-from kinetamine.web.reproduce import call, command, python
+from kinetamine.reproduce import call, command, python
 from kinetamine.web.routes.answers import computed, drawn, envelope, limits
 
 __all__ = ["router"]

@@ -13,7 +13,7 @@ from kinetamine.web import given, requests
 from kinetamine.web.cited import line
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Watch
-from kinetamine.web.reproduce import Code, call, command, listed, python, toml
+from kinetamine.reproduce import Code, call, command, listed, python, toml
 from kinetamine.web.routes.answers import computed, drawn, envelope, limits
 
 __all__ = ["explored", "router"]

@@ -24,8 +24,7 @@ async def infusion(request: Request, body: requests.Infusion) -> Response:
 
 
 def _infused(body: requests.Infusion, limits: Limits) -> dict[str, Any]:
-    from kinetamine.cli import infusion as words
-    from kinetamine.infusion import context_sensitive_half_time, infusion_for
+    from kinetamine.infusion import infusion_for
     from kinetamine.population import Patient, Population
 
     given.refuse_people(body.patients, limits, "infusion")
@@ -45,15 +44,6 @@ def _infused(body: requests.Infusion, limits: Limits) -> dict[str, Any]:
             output=body.output, wake_at=body.wake_at, max_rate=body.max_rate, bolus=body.bolus,
             max_bolus=body.max_bolus, step=body.step,
         )  # fmt: skip
-        facts = words.plan_facts(plan)
-        if body.half_times:
-            times = context_sensitive_half_time(
-                model, body.half_times, patient=plan.patient, output=plan.output
-            )
-            facts["context_sensitive_half_times"] = [
-                {"held_for": span, "half_time_h": time}
-                for span, time in zip(body.half_times, times, strict=True)
-            ]
-        if body.patients is not None:
-            facts["people"] = words.people_given(plan, Population(body.patients, seed=body.seed, **fixed))
+        people = None if body.patients is None else Population(body.patients, seed=body.seed, **fixed)
+        facts = plan.to_dict(people, body.half_times)
         return {**facts, "rates": plan.table(body.every).to_dicts()}

@@ -11,7 +11,7 @@ from kinetamine.errors import InputError
 from kinetamine.web import given, requests
 from kinetamine.web.cited import cited, line
 from kinetamine.web.limits import Limits
-from kinetamine.web.reproduce import call, command, python, toml
+from kinetamine.reproduce import call, command, python, toml
 from kinetamine.web.routes.answers import Word, catalogue, computed, drawn, envelope, limits
 
 __all__ = ["router"]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from kinetamine.web import given, requests
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Watch
-from kinetamine.web.reproduce import command, listed
+from kinetamine.reproduce import command, listed
 from kinetamine.web.routes.answers import computed, limits
 
 __all__ = ["router"]
