@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Code", "call", "command", "listed", "python", "toml"]
+from kinetamine.questions import people as who
+
+__all__ = ["Code", "call", "command", "line", "listed", "people", "published", "python", "toml"]
 
 
 class Code(str):
@@ -18,6 +20,8 @@ class Code(str):
 
 
 def _option(value: Any) -> str:
+    if hasattr(value, "text"):  # the text of a model file
+        return "model.toml"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
@@ -40,6 +44,79 @@ def command(*words: str, **options: Any) -> str:
             elif one is not None and one is not False and one != "":
                 line += [option, _option(one)]
     return shlex.join(line)
+
+
+def line(name: str, asked: Any, *words: str, **instead: Any) -> str:
+    """The command line of a question.
+
+    Parameters
+    ----------
+    name : str
+        Of the command.
+    asked : Question
+    *words : str
+        Arguments without a name.
+    **instead
+        Values by field that take the place of the question's; None leaves one out.
+
+    Examples
+    --------
+    >>> from kinetamine import questions
+    >>> line("compare", questions.Compare(doses="84 mg nasal", patients=10, analyte=["ketamine"]), seed=1)
+    "kinetamine compare --dose '84 mg nasal' --patients 10 --analyte ketamine --seed 1"
+    """
+    told = {said.name: (said, value) for said, value in asked.told()}
+    told |= {said.name: (said, instead[said.name]) for said in asked.said() if said.name in instead}
+    found = ["kinetamine", name, *words]
+    for said, value in told.values():
+        if said.words.argument:
+            found.insert(2, _option(value))
+            continue
+        yes, _, no = said.option.partition("/")
+        if isinstance(value, bool):
+            found += [yes] if value else [no] if no else []
+        elif value is not None:
+            if isinstance(value, Mapping):
+                value = [f"{key}={_option(one)}" for key, one in value.items()]
+            elif said.words.commas:
+                value = listed(value)
+            for one in value if isinstance(value, list | tuple) else [value]:
+                found += [yes, _option(one)]
+    return shlex.join(found)
+
+
+def people(asked: Any, **more: Any) -> Code:
+    """The people of a question in Python.
+
+    Examples
+    --------
+    >>> from kinetamine import questions
+    >>> people(questions.Compare(doses="84 mg nasal", patients=10, set={"weight": 80}))
+    kt.Population(10, seed=0, weight=80.0)
+    """
+    fixed = who.fixed(asked)
+    found = who.options(asked)
+    if not found:
+        return call("kt.Patient", **fixed)
+    if "age" in found:
+        found["age"] = who.ages(found["age"])
+    if "n" not in found:
+        return call("kt.Population", **{**found, **more, **fixed})
+    return call("kt.Population", found.pop("n"), **{**found, **more, **fixed})
+
+
+def published(record: Any) -> str | None:
+    """The command that simulates a published regimen (`kinetamine.regimens`), if a model can.
+
+    Examples
+    --------
+    >>> import kinetamine as kt
+    >>> published(kt.regimens()["depression_nasal_label"])[:46]
+    'kinetamine simulate --model perez_ruixo_2021_e'
+    """
+    if not record.models:
+        return None
+    return command("simulate", model=record.models[0], dose=record.doses, set=record.patient)
 
 
 def listed(values: Any) -> Any:

@@ -28,11 +28,12 @@ once, each under the name its writer used (``population.n`` in a file, ``--patie
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,9 @@ class Scenario:
     product: str = ""
     conditions: tuple[str, ...] = ()
     medications: tuple[str, ...] = ()
-    visit: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    visit: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     title: str = ""
-    notes: str = field(default="", compare=False)
+    notes: str = dataclasses.field(default="", compare=False)
 
     def run(
         self,
@@ -190,7 +191,9 @@ def read(
     values, said = questions.Scenario.from_file(request)
     faults = []
     if "population" in request and "patient" in request:
-        faults = [Fault("patient", "[patient] and [population]", "one of the two", "[population] with fixed values")]
+        faults = [
+            Fault("patient", "[patient] and [population]", "one of the two", "[population] with fixed values")
+        ]
     elif isinstance(request.get("population"), Mapping) and not {"n", "table"} & set(request["population"]):
         faults = [Fault("population.n", "nothing", "the number of patients", "n = 1000")]
     named = {field: (places or {}).get(key, key) for field, key in said.items()}
@@ -371,7 +374,9 @@ class _Reader:
         specs: list[ModelSpec] = []
         for one in self.asked.model if isinstance(self.asked.model, list) else [self.asked.model]:
             try:
-                spec = library.load(one if isinstance(one, str) else library.load_text(one.text), runnable=True)
+                spec = library.load(
+                    one if isinstance(one, str) else library.load_text(one.text), runnable=True
+                )
             except InputError as error:
                 self.caught("model", error)
                 continue
@@ -450,7 +455,9 @@ class _Reader:
     def covariates(self, models: tuple[ModelSpec, ...], many: bool) -> dict[str, Any]:
         """Those of the given names that are covariates; the others are faults."""
         declared = dict.fromkeys(name for m in models for name in m.covariates)
-        taken = {said.toml.rpartition(".")[2]: said for said in self.said.values() if "population." in said.toml}
+        taken = {
+            said.toml.rpartition(".")[2]: said for said in self.said.values() if "population." in said.toml
+        }
         out: dict[str, Any] = {}
         for key, value in self.asked.set.items():
             said = taken.get(key)
@@ -464,8 +471,7 @@ class _Reader:
                 known = [*(taken if many else ()), *dict.fromkeys((*_ALWAYS_KNOWN, *declared))]
                 self.unknown(f"set.{key}", key, known, "a covariate")
                 continue
-            pair = isinstance(value, list) and len(value) == 2
-            out[key] = tuple(value) if pair else value
+            out[key] = tuple(value) if isinstance(value, list) else value
         return out
 
     def times(self, models: object) -> tuple[float, ...] | None:
@@ -480,7 +486,7 @@ class _Reader:
         if isinstance(value, str):
             parts: list[Any] = _share_last_unit([p.strip() for p in value.split(",")])
         else:
-            parts = value if isinstance(value, list) else [value]
+            parts = list(value) if isinstance(value, list) else [value]
         if not parts or len(parts) > _MOST_TIMES:
             raise self.wrong("times", repr(value)[:60], "a list of times", "0.5,1,2 h")
         hours = tuple(self.hours("times", p) for p in parts)
@@ -509,13 +515,12 @@ class _Reader:
         if value is None:
             return (0.05, 0.5, 0.95)
         try:
-            numbers = tuple(float(p) for p in (value.split(",") if isinstance(value, str) else value))
+            parts: list[Any] = value.split(",") if isinstance(value, str) else value
+            numbers = tuple(map(float, parts))
         except ValueError:
             numbers = ()
         if not numbers or not all(0 < q < 1 for q in numbers) or list(numbers) != sorted(set(numbers)):
-            raise self.wrong(
-                "quantiles", repr(value), "increasing numbers between 0 and 1", "0.05,0.5,0.95"
-            )
+            raise self.wrong("quantiles", repr(value), "increasing numbers between 0 and 1", "0.05,0.5,0.95")
         return numbers
 
 

@@ -33,7 +33,10 @@ _GIVES: dict[str, tuple[Any, dict[str, Any]]] = {
     "out": (str | None, {"metavar": "PATH", "help": "Write to a file instead of the screen."}),
     "data": (
         str | None,
-        {"metavar": "PATH.csv", "help": "Write each comparison, all parts in one shape, as the page shows them."},
+        {
+            "metavar": "PATH.csv",
+            "help": "Write each comparison, all parts in one shape, as the page shows them.",
+        },
     ),
     "figure": (str | None, {"metavar": "PATH.svg", "help": "Also draw it: .svg, .pdf, .png or .json."}),
     "report": (str | None, {"metavar": "PATH.html", "help": "Also write a self-contained report."}),

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kinetamine.cli.output import DISCLAIMER, emit, grid, render
+from kinetamine.cli.output import DISCLAIMER, as_json, emit, grid, render
 from kinetamine.errors import UnknownName
 
 if TYPE_CHECKING:
     from kinetamine.safety.pd_interactions import Interaction
 
-__all__ = ["list_json", "register"]
+__all__ = ["register"]
 
 _EPILOG = """Examples:
 
@@ -40,30 +40,17 @@ def _interactions(
     if format_ not in _FORMATS:
         raise UnknownName("--format", format_, _FORMATS, "a format")
     if name is None:
-        emit(list_json() if format_ == "json" else _list())
+        if format_ == "json":
+            from kinetamine.safety import interactions
+
+            emit(as_json(interactions.listed()))
+        else:
+            emit(_list())
         return
     from kinetamine.safety import pd_interactions
 
     found = pd_interactions.interactions(name)
     emit(_one_json(found) if format_ == "json" else _one(name, found))
-
-
-def list_json() -> str:
-    import json
-
-    from kinetamine.safety import pd_interactions, perturbations
-
-    known = perturbations.load()
-    curve = [
-        {
-            "id": id,
-            **one.model_dump(exclude_none=True),
-            "factors": {h: f.model_dump(exclude_none=True) for h, f in known.factors_of(id).items()},
-        }
-        for id, one in known.perturbations.items()
-    ]
-    effects = [row.model_dump(exclude_none=True) for row in pd_interactions.load()[0]]
-    return json.dumps({"curve": curve, "effects": effects}, ensure_ascii=False, indent=1) + "\n"
 
 
 def _list() -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kinetamine.cli.output import DISCLAIMER, emit, grid, render, say
 from kinetamine.errors import UnknownName
+from kinetamine.reproduce import published
 
 if TYPE_CHECKING:
     from kinetamine.dosing.library import PublishedRegimen
 
-__all__ = ["command", "register"]
+__all__ = ["register"]
 
 _FORMATS = ("table", "json")
 _EPILOG = """Examples:
@@ -57,24 +57,13 @@ def _regimens(
     if format_ == "json":
         import json
 
-        rows = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": command(r)} for r in chosen]
+        rows = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)} for r in chosen]
         emit(json.dumps(rows if regimen is None else rows[0], ensure_ascii=False, indent=1) + "\n")
         say(DISCLAIMER)
     elif regimen is not None:
         emit(_one(chosen[0]))
     else:
         emit(_list(chosen))
-
-
-def command(record: PublishedRegimen) -> str | None:
-    if not record.models:
-        return None
-    words = ["kinetamine", "simulate", "--model", record.models[0]]
-    for dose in record.doses:
-        words += ["--dose", dose]
-    for name, value in record.patient.items():
-        words += ["--set", f"{name}={value:g}"]
-    return shlex.join(words)
 
 
 def _list(chosen: list[PublishedRegimen]) -> str:
@@ -105,6 +94,6 @@ def _one(record: PublishedRegimen) -> str:
     ]
     if record.note:
         parts.append(f"note: {record.note}")
-    line = command(record)
+    line = published(record)
     parts.append(f"run: {line}" if line else f"cannot be simulated: no data for {record.missing}")
     return render(*parts, DISCLAIMER)

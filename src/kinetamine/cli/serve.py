@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 from typing import Annotated
@@ -46,8 +45,8 @@ def _serve(
     for library in ("fastapi", "uvicorn", "vl_convert"):
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, "web", "the server")
-    # by name: the server stands on the commands, so this room does not import that one
-    server = importlib.import_module("kinetamine.web.server")
+    from kinetamine.web import server
+
     if not server.loopback(host):
         say(f"warning: {host} can be reached by others; there is no password and no encryption")
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import kinetamine
 from kinetamine.course import engine, exposure
 from kinetamine.course import model as models
 from kinetamine.course import rules as visit_rules
@@ -23,6 +22,7 @@ from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
 from kinetamine.models import library
 from kinetamine.models.library import sources
+from kinetamine.version import version
 
 __all__ = ["CourseFile", "available_courses", "course", "read_course"]
 
@@ -255,7 +255,7 @@ def course(
             "digest": plan.model.digest,
             "seed": seed,
             "patients": n,
-            "version": kinetamine.__version__,
+            "version": version(),
             "changes": plan.changes,
             "score_max": plan.values["score_max"],
         },

@@ -189,7 +189,7 @@ class Infusion:
         return pl.DataFrame({"start_h": edges[:-1], "end_h": edges[1:], "rate_mg_h": rate, **seen})
 
     def to_dict(
-        self, people: Population | None = None, held_for: Sequence[float | str] = ()
+        self, people: Patient | Population | None = None, held_for: Sequence[float | str] = ()
     ) -> dict[str, Any]:
         """The plan as plain data.
 
@@ -221,7 +221,7 @@ class Infusion:
             found["people"] = self._in_people(people)
         return found
 
-    def _in_people(self, people: Population) -> dict[str, Any]:
+    def _in_people(self, people: Any) -> dict[str, Any]:
         """Quantiles over people who get the plan made for the typical patient."""
         if not self.system.spec.variability:
             wanted = "a model with published variability"

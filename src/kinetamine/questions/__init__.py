@@ -11,22 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kinetamine.questions.catalogue import (
-        CheckModel,
-        Claims,
-        Interactions,
-        Law,
-        Misuse,
-        Models,
-        Regimens,
-        Serve,
-        Validate,
-    )
-    from kinetamine.questions.course import Course
-    from kinetamine.questions.effects import Compare, Effects, Explore
+    from kinetamine.questions.effects import Compare, Effects
     from kinetamine.questions.infusion import Infusion
-    from kinetamine.questions.safety import Detect, Scale, Screen, ScreenFile, CheckFile
-    from kinetamine.questions.simulate import Check, Scenario, Simulate, SimulateFiles
+    from kinetamine.questions.simulate import Check, Scenario, Simulate, SimulateFiles, SimulateLine
 
 #: module → the records in it
 _HOME = {
@@ -34,6 +21,8 @@ _HOME = {
     "effects": ("Compare", "Effects"),
     "infusion": ("Infusion",),
 }
+
+__all__ = sorted(record for records in _HOME.values() for record in records)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from kinetamine.questions.record import WHAT, WHEN, WHO, Count, Names, Pairs, Question, Seed, Text, again, say
+from kinetamine.questions.record import WHAT, WHEN, WHO, Count, Names, Pairs, Question, Seed, again, say
 from kinetamine.questions.shared import Dosed, Modelled, Models, People, Time, Timed, example
 
 __all__ = ["Compare", "Effects", "Sought"]
@@ -18,10 +16,16 @@ class Sought(Question):
         WHAT, python="effects", example=["not awake"],
     )  # fmt: skip
     threshold: Pairs | None = say(
-        None, "Instead of the effect model's own, in the effect's unit.", "VALUE|EFFECT=VALUE", WHAT, example=2.0
+        None,
+        "Instead of the effect model's own, in the effect's unit.",
+        "VALUE|EFFECT=VALUE",
+        WHAT,
+        example=2.0,
     )
     allow_site_mismatch: bool = say(
-        False, "Let arterial effects read venous curves and the other way round; lowers the grade.", panel=WHAT
+        False,
+        "Let arterial effects read venous curves and the other way round; lowers the grade.",
+        panel=WHAT,
     )
 
 
@@ -45,7 +49,11 @@ class Effects(
     until: Time = again(Timed, "until", "24 h")
     step: Time = again(Timed, "step", "1 min", "Time between points; finer just after a dose.")
     points: Count | None = say(
-        None, "Instead of --step at most about so many times, closest just after doses.", "N", WHEN, example=300
+        None,
+        "Instead of --step at most about so many times, closest just after doses.",
+        "N",
+        WHEN,
+        example=300,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetamine.questions.record import OUT, WHO, Count, Names, Question, Seed, Settings, Text, again, say
+from kinetamine.questions.record import OUT, Count, Names, Question, Seed, Settings, Text, again, say
 from kinetamine.questions.shared import Model, People, Time, example
 
 __all__ = ["Infusion"]
@@ -19,7 +19,10 @@ class Infusion(
     """A target-controlled infusion: bolus, rates in time, what is held, and the fall after the stop."""
 
     model: Model = say(
-        help="A linear model with the route iv.", metavar="ID|FILE.toml", panel=_HELD, example="kamp_2020_meta_racemic"
+        help="A linear model with the route iv.",
+        metavar="ID|FILE.toml",
+        panel=_HELD,
+        example="kamp_2020_meta_racemic",
     )
     target: Text = say(
         help="Such as '200 ng/mL'.", metavar="LEVEL", panel=_HELD, python=None, example="200 ng/mL"
@@ -27,16 +30,12 @@ class Infusion(
     for_: Time = say(
         help="Until the pump stops.", metavar="TIME", panel=_HELD, python="duration", unit="h", example="2 h"
     )
-    site: Text = say(
-        "plasma", "Where the target is.", "plasma|'effect site'", _HELD, example="effect site"
-    )
+    site: Text = say("plasma", "Where the target is.", "plasma|'effect site'", _HELD, example="effect site")
     ke0: Text | None = say(
         None, "How fast the effect site follows: '0.3 1/min'.", "RATE", _HELD, unit="1/h", example="0.3 1/min"
     )
     output: Text | None = say(None, "If the model has several.", "NAME", _HELD, example="S-ketamine")
-    wake_at: Text | None = say(
-        None, "Say when it has fallen to this.", "LEVEL", _HELD, example="50 ng/mL"
-    )
+    wake_at: Text | None = say(None, "Say when it has fallen to this.", "LEVEL", _HELD, example="50 ng/mL")
     max_rate: Text | None = say(
         None, "Such as '200 mg/h' or '3 mg/kg/h'.", "RATE", _PUMP, unit="mg/h", example="200 mg/h"
     )

@@ -25,7 +25,8 @@ def options(asked: Any) -> dict[str, Any]:
     found = {
         said.toml.removeprefix("population."): value
         for said in asked.said()
-        if said.toml.startswith("population.") and said.name != "set"
+        if said.toml.startswith("population.")
+        and said.name != "set"
         and (value := getattr(asked, said.name)) is not None
     }
     if isinstance(found.get("age"), list):
@@ -69,7 +70,7 @@ def fixed(asked: Any, where: str = "set.") -> dict[str, Any]:
         age = getattr(asked, "age", None)
         if said is not None and said.toml.startswith("population.") and (name != "age" or age is not None):
             raise InputError(f"{where}{name}", repr(value), "the name of a covariate", "weight")
-    return dict(asked.set)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in asked.set.items()}
 
 
 def of(asked: Any, where: str = "", many: bool | None = None, **more: Any) -> Patient | Population:

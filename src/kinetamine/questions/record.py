@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from kinetamine.errors import Fault, FaultyFile, InputError, nearest
 
 __all__ = [
-    "HOW", "OUT", "WHAT", "WHEN", "WHO", "Count", "LongText", "Names", "Number", "Numbers", "Pairs", "Question", "Said", "Seed",
-    "Settings", "Text", "Texts", "Words", "again", "say",
+    "HOW", "OUT", "WHAT", "WHEN", "WHO", "Count", "LongText", "Names", "Number", "Numbers", "Pairs", "Question",
+    "Said", "Seed", "Settings", "Text", "Texts", "Words", "again", "say",
 ]  # fmt: skip
 
 #: panels of the help, in the order they are shown
@@ -31,7 +31,11 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Field(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Settings = Annotated[dict[Text, Number | Text], Field(max_length=50)]
+#: a list of two is a lowest and a highest value
+Settings = Annotated[
+    dict[Text, Number | Text | Annotated[list[Number | Text], Field(min_length=2, max_length=2)]],
+    Field(max_length=50),
+]
 #: a number, or one for each of several names
 Pairs = Number | Annotated[dict[Text, Number], Field(max_length=50)]
 
@@ -197,7 +201,11 @@ class Question(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=True, alias_generator=lambda n: n.rstrip("_")
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        populate_by_name=True,
+        alias_generator=lambda n: n.rstrip("_"),
     )
 
     #: what the record is called in a sentence
@@ -332,7 +340,9 @@ class Question(BaseModel):
             yield said, value
 
     @classmethod
-    def faults(cls, error: ValidationError, face: str, places: Mapping[str, str] | None = None) -> list[Fault]:
+    def faults(
+        cls, error: ValidationError, face: str, places: Mapping[str, str] | None = None
+    ) -> list[Fault]:
         """What is wrong with the form of a question: one fault for each field, under the name its writer used."""
         by_name = {key: said for said in cls.said() for key in (said.name, said.key)}
         found: dict[str, tuple[Said | None, list[Any]]] = {}

@@ -21,7 +21,18 @@ from kinetamine.questions.record import (
     say,
 )
 
-__all__ = ["Changed", "Dosed", "Model", "ModelText", "Modelled", "Models", "People", "Time", "Timed", "example"]
+__all__ = [
+    "Changed",
+    "Dosed",
+    "Model",
+    "ModelText",
+    "Modelled",
+    "Models",
+    "People",
+    "Time",
+    "Timed",
+    "example",
+]
 
 #: a number is in hours
 Time = Text | Number

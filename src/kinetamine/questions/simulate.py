@@ -20,7 +20,7 @@ from kinetamine.questions.record import (
     again,
     say,
 )
-from kinetamine.questions.shared import Changed, Dosed, Modelled, Models, People, Time, Timed, example
+from kinetamine.questions.shared import Changed, Dosed, Modelled, People, Time, Timed, example
 
 __all__ = ["Check", "Examined", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"]
 
@@ -47,7 +47,13 @@ class Simulate(
         False, "Add residual error to every value.", panel=WHO, toml="population.residual", python=None
     )
     times: LongText | Number | list[Number | Text] | None = say(
-        None, "Times in h, or '5,10,15 min'.", "0.1,0.5,1", WHEN, commas=True, unit="h", example=[0.5, 1.0, 2.0]
+        None,
+        "Times in h, or '5,10,15 min'.",
+        "0.1,0.5,1",
+        WHEN,
+        commas=True,
+        unit="h",
+        example=[0.5, 1.0, 2.0],
     )
     on_failure: Literal["raise", "keep"] = say(
         "raise", "A patient who cannot be computed stops the run (default) or is kept as missing.", "raise|keep",
@@ -64,7 +70,9 @@ class Simulate(
 class SimulateFiles(Simulate):
     """The same where files may be read: on the command line and in a scenario file."""
 
-    doses: LongText | list[LongText | dict[str, Any]] | None = again(Dosed, "doses", None)
+    doses: LongText | list[LongText | dict[str, Any]] | None = again(  # type: ignore[assignment]
+        Dosed, "doses", None
+    )
     events: Text | None = say(None, "A NONMEM-style event table instead.", "TABLE.csv", WHAT)
     table: Text | None = say(
         None, "A table of people, one row each.", "TABLE.csv", WHO, toml="population.table", python=None
@@ -87,7 +95,11 @@ class SimulateLine(SimulateFiles):
     """A command line of ``simulate``: a scenario file, and what is laid over it."""
 
     scenario: Text | None = say(
-        None, "A scenario file; options below replace what it says.", "[SCENARIO.toml]", argument=True, python=None
+        None,
+        "A scenario file; options below replace what it says.",
+        "[SCENARIO.toml]",
+        argument=True,
+        python=None,
     )
 
 

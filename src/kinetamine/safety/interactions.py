@@ -266,6 +266,29 @@ def perturb(
     return changed
 
 
+def listed() -> dict[str, Any]:
+    """All that changes the curve or the effects of ketamine, as plain data.
+
+    Examples
+    --------
+    >>> sorted(listed())
+    ['curve', 'effects']
+    """
+    known = perturbations.load()
+    curve = [
+        {
+            "id": id,
+            **one.model_dump(exclude_none=True),
+            "factors": {h: f.model_dump(exclude_none=True) for h, f in known.factors_of(id).items()},
+        }
+        for id, one in known.perturbations.items()
+    ]
+    return {
+        "curve": curve,
+        "effects": [row.model_dump(exclude_none=True) for row in pd_interactions.load()[0]],
+    }
+
+
 def applied(scenario: Scenario) -> Scenario:
     """A scenario whose models have been changed by what its keys `with` and `condition` name.
 

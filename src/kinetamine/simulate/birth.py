@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import kinetamine
 from kinetamine.models import library
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Population
+from kinetamine.version import version
 
 __all__ = ["certificate", "source_keys"]
 
@@ -20,7 +20,7 @@ def certificate(
     describe = getattr(people, "describe", None)
     birth = {
         "models": [{"id": s.id, "digest": s.digest, "source": s.source, "status": s.status} for s in specs],
-        "kinetamine": kinetamine.__version__,
+        "kinetamine": version(),
         "seed": people.seed if isinstance(people, Population) else None,
         "n": people.n,
         "regimen": regimen,

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 from fastapi import APIRouter, FastAPI
 
+from kinetamine.version import version
 from kinetamine.web import errors, files
 from kinetamine.web.door import Door
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Queue
-from kinetamine.version import version
 from kinetamine.web.routes import (
     catalogue,
     compare,

@@ -14,10 +14,10 @@ from kinetamine.dosing import Regimen
 from kinetamine.errors import InputError, UnknownName
 from kinetamine.models import library
 from kinetamine.population import Patient, Population
+from kinetamine.reproduce import Code, call
 from kinetamine.scenario import Scenario, read
 from kinetamine.simulate.times import default_times
 from kinetamine.web.limits import Limits
-from kinetamine.reproduce import Code, call
 from kinetamine.web.requests import ModelText
 
 __all__ = [

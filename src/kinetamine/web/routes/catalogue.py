@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from kinetamine.errors import UnknownName
 from kinetamine.models import library
+from kinetamine.reproduce import published
 from kinetamine.web import given, requests
 from kinetamine.web.cited import papers
 from kinetamine.web.options import options as starting_points
@@ -74,14 +75,13 @@ async def regimens(request: Request, id: Word = None, use: Word = None) -> Respo
 
 
 def _regimens(id: str | None, use: str | None) -> Any:
-    from kinetamine.cli import regimens as words
     from kinetamine.dosing.library import regimens
 
     known = regimens()
     given.shipped("id", id, known, "a regimen of the library")
     given.shipped("use", use, {r.use for r in known.values()}, "a use")
     rows = [
-        {**r.model_dump(), "reads_as": r.regimen.describe(), "run": words.command(r)}
+        {**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)}
         for name, r in known.items()
         if id in (None, name) and use in (None, r.use)
     ]

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from kinetamine.models import library
+from kinetamine.reproduce import call, command, python
 from kinetamine.web import given, requests
 from kinetamine.web.limits import Limits
-from kinetamine.reproduce import call, command, python
 from kinetamine.web.routes.answers import computed, drawn, envelope, limits
 
 __all__ = ["router"]

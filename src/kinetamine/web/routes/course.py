@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from kinetamine.errors import InputError
+from kinetamine.reproduce import Code, call, command, listed, python, toml
 from kinetamine.web import given, requests
 from kinetamine.web.limits import Limits
-from kinetamine.reproduce import Code, call, command, listed, python, toml
 from kinetamine.web.routes.answers import catalogue, computed, drawn, envelope, limits
 
 __all__ = ["router"]

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 
 from kinetamine.effects.sessions import POINTS
 from kinetamine.errors import NoData
+from kinetamine.reproduce import Code, call, command, listed, python, toml
 from kinetamine.web import given, requests
 from kinetamine.web.cited import line
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Watch
-from kinetamine.reproduce import Code, call, command, listed, python, toml
 from kinetamine.web.routes.answers import computed, drawn, envelope, limits
 
 __all__ = ["explored", "router"]

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from kinetamine.errors import InputError
+from kinetamine.reproduce import call, command, python, toml
 from kinetamine.web import given, requests
 from kinetamine.web.cited import cited, line
 from kinetamine.web.limits import Limits
-from kinetamine.reproduce import call, command, python, toml
 from kinetamine.web.routes.answers import Word, catalogue, computed, drawn, envelope, limits
 
 __all__ = ["router"]
@@ -129,11 +129,10 @@ async def interactions(request: Request, name: Word = None) -> Response:
 
 
 def _interactions(name: str | None) -> Any:
-    from kinetamine.cli import interactions as words
-    from kinetamine.safety import pd_interactions
+    from kinetamine.safety import interactions, pd_interactions
 
     if name is None:
-        return words.list_json()
+        return interactions.listed()
     return [asdict(found) for found in pd_interactions.interactions(name)]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from kinetamine.reproduce import command, listed
 from kinetamine.web import given, requests
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Watch
-from kinetamine.reproduce import command, listed
 from kinetamine.web.routes.answers import computed, limits
 
 __all__ = ["router"]
