@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kinetamine as kt
-from kinetamine.course import engine, exposure, rules, run, scales
+from kinetamine.course import kernel, rules, run, scales, strength
 from kinetamine.course import model as models
-from kinetamine.course.engine import simulate_arm, steady_trough
+from kinetamine.course.kernel import simulate_arm, steady_trough
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
 from kinetamine.models.library import sources
 
@@ -165,7 +165,7 @@ def test_scores_stay_on_the_scale():
 # --- patients ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*engine.NAMES[: engine.NAMES.index("baseline_mean")]])
+@pytest.mark.parametrize("name", [*kernel.NAMES[: kernel.NAMES.index("baseline_mean")]])
 def test_extreme_parameters_break_nothing(name):
     for value in (0.0, 1e-12, 1e6):
         with np.errstate(all="ignore"):
@@ -183,7 +183,7 @@ def test_same_patient_in_any_block_thread_and_arm():
     whole = arm(p, [0, 3], range(0, 29, 7), n=9000, threads=1)
     threads = arm(p, [0, 3], range(0, 29, 7), n=9000, threads=3)
     part = arm(p, [0, 3], range(0, 29, 7), n=10, first=4090)
-    for name in engine.PATIENT:
+    for name in kernel.PATIENT:
         assert np.array_equal(whole[name], threads[name], equal_nan=True)
         assert np.array_equal(whole[name][4090:4100], part[name], equal_nan=True)
     for name in ("mean", "sd", "response"):
@@ -207,7 +207,7 @@ def test_sums_and_histogram_agree_with_patients():
     assert found["sd"][-1] == pytest.approx(last.std())
     assert found["mean_change"][-1] == pytest.approx((found["baseline"] - last).mean())
     assert found["remission"][-1] == pytest.approx((last <= 12).mean())
-    assert np.array_equal(found["histogram"][-1], np.histogram(last, engine.BINS, (0, 60))[0])
+    assert np.array_equal(found["histogram"][-1], np.histogram(last, kernel.BINS, (0, 60))[0])
 
 
 def test_dropout_is_exponential_and_ends_a_patient():
@@ -236,7 +236,7 @@ def test_memory_grows_with_patients_not_with_visits():
 def test_shipped_models_are_sound(name):
     model = models.load(name)
     assert model.id == name
-    assert set(engine.NAMES) <= set(model.values())
+    assert set(kernel.NAMES) <= set(model.values())
     assert all(p.place for p in model.parameters.values())
 
 
@@ -287,7 +287,7 @@ def test_draws_follow_a_covariance():
 
 
 def test_settings_and_courses_have_sources():
-    parts = [*exposure.settings()["endpoints"].values(), *exposure.settings()["session"].values()]
+    parts = [*strength.settings()["endpoints"].values(), *strength.settings()["session"].values()]
     assert {part["source"] for part in parts} <= set(sources())
     for name in kt.available_courses():
         file = run.read_course(name)
@@ -300,21 +300,21 @@ def test_settings_and_courses_have_sources():
 
 def found_sessions(phrase, **more):
     reference = models.load("mono_state").reference
-    return exposure.sessions(phrase, reference.dose, reference.weight_kg, **more)
+    return strength.sessions(phrase, reference.dose, reference.weight_kg, **more)
 
 
 def test_the_reference_session_has_strength_one():
     one = found_sessions("0.5 mg/kg racemate iv over 40 min")
-    assert exposure.strength(one.s, one.r, values()).tolist() == pytest.approx([1])
+    assert strength.strength(one.s, one.r, values()).tolist() == pytest.approx([1])
     assert one.beyond == () and one.hours.tolist() == pytest.approx([2 / 3])
 
 
 def test_strength_rises_with_dose_and_saturates():
     v = values()
     phrases = [f"{dose} mg/kg racemate iv over 40 min" for dose in (0.1, 0.2, 0.5, 1, 2)]
-    u = [float(exposure.strength(s.s, s.r, v)[0]) for s in map(found_sessions, phrases)]
+    u = [float(strength.strength(s.s, s.r, v)[0]) for s in map(found_sessions, phrases)]
     assert u == sorted(u) and u[-1] < 1 + v["saturation"]
-    assert float(exposure.strength(0, 0, v)) == 0
+    assert float(strength.strength(0, 0, v)) == 0
 
 
 def test_enantiomers_split_the_racemate():
@@ -325,7 +325,7 @@ def test_enantiomers_split_the_racemate():
     assert s.r == r.s == 0
 
 
-@pytest.mark.parametrize("route", sorted(set(exposure.settings()["routes"]) - {"iv"}))
+@pytest.mark.parametrize("route", sorted(set(strength.settings()["routes"]) - {"iv"}))
 def test_every_route_absorbs_at_most_all(route):
     s = found_sessions(f"35 mg racemate {route}")
     assert 0 < s.s[0] <= 1.01 and s.s == pytest.approx(s.r)
@@ -351,11 +351,11 @@ amounts = st.sampled_from(["56 mg", "84 mg", "0.5 mg/kg"])
 conditions = st.one_of(
     st.just({}),
     st.builds(
-        lambda op, x: {"measure": "score", "op": op, "threshold": x}, st.sampled_from(engine.OPS), numbers
+        lambda op, x: {"measure": "score", "op": op, "threshold": x}, st.sampled_from(kernel.OPS), numbers
     ),
     st.builds(
         lambda op, x: {"measure": "improvement", "op": op, "threshold": x / 100},
-        st.sampled_from(engine.OPS),
+        st.sampled_from(kernel.OPS),
         numbers,
     ),
     st.sampled_from(

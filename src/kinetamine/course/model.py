@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from kinetamine.course.engine import NAMES
+from kinetamine.course.kernel import NAMES
 from kinetamine.engine.random import normals, stream_number
 from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName, nearest
 from kinetamine.models.library import sources

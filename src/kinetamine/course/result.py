@@ -28,7 +28,7 @@ _BANDED = ("mean", "response", "remission")
 class CourseResult:
     """One group after one course. A model of groups with wide uncertainty: not for a person.
 
-    `arrays` holds what `engine.simulate_arm` gave; `bands` the same by draws of uncertain parameters, arrays
+    `arrays` holds what `kernel.simulate_arm` gave; `bands` the same by draws of uncertain parameters, arrays
     (draw, visit) and (draw,).
 
     Examples
@@ -109,7 +109,7 @@ class CourseResult:
         """One row per patient: baseline, last score, days of events, sessions, days well."""
         import polars as pl
 
-        from kinetamine.course.engine import PATIENT
+        from kinetamine.course.kernel import PATIENT
 
         frame = pl.DataFrame({name: self.arrays[name] for name in PATIENT})
         whole = [pl.col(name).cast(pl.Int64) for name in ("sessions", "boosters")]

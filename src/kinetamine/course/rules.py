@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinetamine.course.engine import ACTIONS, MEASURES, OPS, PLACES, RULE
+from kinetamine.course.kernel import ACTIONS, MEASURES, OPS, PLACES, RULE
 from kinetamine.errors import FaultyFile, InputError, nearest
 
 __all__ = ["EXAMPLES", "Relapse", "Rule", "parse", "parse_all", "parse_relapse", "table"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kinetamine.course import engine, exposure
+from kinetamine.course import kernel, strength
 from kinetamine.course import model as models
 from kinetamine.course import rules as visit_rules
 from kinetamine.course.result import CourseResult, endpoints, free_of_relapse
@@ -224,7 +224,7 @@ def course(
     )
     arrays = plan.run(plan.values, n, seed, first=first, threads=threads)
     hours = float(plan.sessions.hours.mean()) if plan.sessions is not None else 0.0
-    observation = float(exposure.settings()["session"]["observation_h"]["value"])
+    observation = float(strength.settings()["session"]["observation_h"]["value"])
     bands: dict[str, list[Any]] = {}
     for drawn in plan.model.draws(whole("uncertainty", uncertainty, 0, 10_000), seed, **plan.changes):
         one = plan.run(drawn, min(n, _PATIENTS_PER_DRAW), seed, first=first, threads=1)
@@ -281,7 +281,7 @@ class Plan:
         switches: Mapping[str, float] | None = None,
         baseline: tuple[float, ...] | None = None,
     ) -> None:
-        defaults = exposure.settings()["endpoints"]
+        defaults = strength.settings()["endpoints"]
         self.model = models.load(model)
         surrounding = models.surroundings(setting or ())
         self.changes = surrounding | {name: float(value) for name, value in (switches or {}).items()}
@@ -298,7 +298,7 @@ class Plan:
             given = f"no visit at a multiple of 7 days in {self.end_d:g} days"
             raise InputError("rules", given, "a weekly visit for a rule that asks at one", "'at a visit'")
         self.pk = pk
-        self.sessions: exposure.Sessions | None = None
+        self.sessions: strength.Sessions | None = None
         self.phrases: tuple[str, ...] = ("no drug",)
         self._kept = np.zeros(0, bool)
         if regimen is not None:
@@ -324,7 +324,7 @@ class Plan:
             *self.model.notes[:2],
         )
         used = {p.source for p in self.model.parameters.values() if p.source is not None}
-        mine = (part.get("source") for part in (*defaults.values(), *exposure.settings()["session"].values()))
+        mine = (part.get("source") for part in (*defaults.values(), *strength.settings()["session"].values()))
         self.sources = tuple(sorted(used | {key for key in mine if key} | self._pk_sources()))
 
     def _beyond(self) -> Iterator[str]:
@@ -344,15 +344,15 @@ class Plan:
         times = self.sessions.times_h[self._kept] / 24
         if times.size > 1 and np.diff(times).min() < applies.spacing_d - 1e-9:
             yield f"sessions less than {applies.spacing_d:g} days apart"
-        u = exposure.strength(self.sessions.s, self.sessions.r, self.values)
+        u = strength.strength(self.sessions.s, self.sessions.r, self.values)
         if u.min() < applies.strength[0] or u.max() > applies.strength[1]:
             yield f"strength outside {applies.strength[0]:g}-{applies.strength[1]:g} of the reference session"
         if not self._kept.all():
             yield f"{int((~self._kept).sum())} sessions after the last week are left out"
 
-    def _exposure(self, regimen: Any) -> exposure.Sessions:
+    def _exposure(self, regimen: Any) -> strength.Sessions:
         reference = self.model.reference
-        return exposure.sessions(regimen, reference.dose, reference.weight_kg, self.pk)
+        return strength.sessions(regimen, reference.dose, reference.weight_kg, self.pk)
 
     def _like(self, words: str) -> Dose:
         """The dose of the last planned session in another amount."""
@@ -366,23 +366,23 @@ class Plan:
     def _pk_sources(self) -> set[str]:
         if self.sessions is None:
             return set()
-        routes = exposure.settings()["routes"]
+        routes = strength.settings()["routes"]
         names = {self.pk} if self.pk else {routes[self._last.entry]["pk"]}
         return {library.load(name).source for name in names if name}
 
     def run(self, values: Mapping[str, float], n: int, seed: int, **more: Any) -> dict[str, Any]:
         """The arm in `n` patients with these parameter values."""
 
-        def strength(words: str) -> float:
+        def of(words: str) -> float:
             one = self._doses[words]
-            return float(exposure.strength(one.s, one.r, values)[0])
+            return float(strength.strength(one.s, one.r, values)[0])
 
         times, u = np.zeros(0), np.zeros(0)
         if self.sessions is not None:
             times = self.sessions.times_h[self._kept]
-            u = exposure.strength(self.sessions.s, self.sessions.r, values)[self._kept]
+            u = strength.strength(self.sessions.s, self.sessions.r, values)[self._kept]
         last_d = float(times.max()) / 24 if times.size else 0.0
-        return engine.simulate_arm(
+        return kernel.simulate_arm(
             values,
             times,
             u,
@@ -391,7 +391,7 @@ class Plan:
             self.visits,
             response=self.response,
             remission=self.remission,
-            rules=visit_rules.table(self.rules, strength, self.response, self.remission),
+            rules=visit_rules.table(self.rules, of, self.response, self.remission),
             booster=float(u[-1]) if u.size else math.nan,
             relapse=visit_rules.relapse_table(self.relapse, last_d),
             baseline=self.baseline,

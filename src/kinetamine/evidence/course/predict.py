@@ -116,19 +116,19 @@ class Predictor:
 
     def _strengths(self, doses: Sequence[str], parameters: Mapping[str, float]) -> np.ndarray:
         """Strength of each session."""
-        from kinetamine.course import exposure
+        from kinetamine.course import strength
 
         reference = self.model.reference
         for phrase in set(doses) - set(self._exposures):
-            one = exposure.sessions(phrase, reference.dose, reference.weight_kg)
+            one = strength.sessions(phrase, reference.dose, reference.weight_kg)
             self._exposures[phrase] = float(one.s[0]), float(one.r[0])
         s, r = np.array([self._exposures[phrase] for phrase in doses]).T
-        return exposure.strength(s, r, parameters)
+        return strength.strength(s, r, parameters)
 
     def _run(
         self, design: Design, parameters: Mapping[str, float], visits: Any, **more: Any
     ) -> dict[str, Any]:
-        from kinetamine.course.engine import simulate_arm
+        from kinetamine.course.kernel import simulate_arm
 
         own = {**parameters, **design.switches}
         sessions = np.asarray(design.session_days) * 24.0

@@ -5,7 +5,7 @@ time but streaming sums and a histogram per visit: memory grows with patients. A
 seed, patient number and, for the noise of a score, the hour of the visit: the same patient is the same in any
 block and any arm (common random numbers).
 
-Times are days, sessions h; strengths are relative to one reference session (see `exposure`).
+Times are days, sessions h; strengths are relative to one reference session (see `strength`).
 """
 
 from __future__ import annotations
