@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from kinetamine.safety.screening import screen
     from kinetamine.scenario import Scenario
     from kinetamine.simulate import simulate
+    from kinetamine.simulate.prepared import prepare
 
     __version__: str
 
@@ -88,6 +89,7 @@ __all__ = [
     "link",
     "load_model",
     "perturb",
+    "prepare",
     "regimens",
     "score",
     "screen",
@@ -134,6 +136,7 @@ _HOME = {
     "interactions": ("kinetamine.safety.pd_interactions", "interactions"),
     "law": ("kinetamine.safety.law", "law"),
     "load_model": ("kinetamine.models.library", "load"),
+    "prepare": ("kinetamine.simulate.prepared", "prepare"),
     "perturb": ("kinetamine.safety.interactions", "perturb"),
     "score": ("kinetamine.safety.instruments", "score"),
     "screen": ("kinetamine.safety.screening", "screen"),

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kinetamine import units
-from kinetamine.errors import InputError, UnknownName
+from kinetamine.errors import InputError
 
-__all__ = ["add_residual", "draw_effects", "draw_noise", "draw_parameters", "factor", "no_effects"]
+__all__ = ["draw_effects", "draw_noise", "draw_parameters", "factor", "no_effects"]
 
 _IMPOSSIBLE = "a matrix that no random effects can have"
 _FRACTION_UNITS = ("", "-", "1", "%", "percent", "fraction")
@@ -132,57 +131,3 @@ def draw_noise(spec: Any, output: str, seed: int, n_times: int, start: int, stop
     return random.normals(
         seed, random.stream_number("residual", spec.id, output), start, stop - start, n_times
     )
-
-
-def add_residual(spec: Any, output: str, values: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """What would be measured where the model says `values`.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    output : str
-        Name of the output.
-    values : array (patient, time)
-        In the output's declared unit.
-    noise : array (patient, time)
-        Standard normal, from ``residual_noise``.
-
-    Returns
-    -------
-    array (patient, time)
-        In the same unit. A proportional or additive error may bring a value below zero; it is left there, as
-        an assay's quantification limit is not part of the model.
-
-    Raises
-    ------
-    UnknownName
-        If the model has no residual error for this output.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace as Record
-    >>> spec = Record(residual={"K": Record(kind="lognormal", sd=0.1)}, outputs={"K": Record(unit="ng/mL")})
-    >>> add_residual(spec, "K", np.array([100.0]), np.array([0.0])).tolist()
-    [100.0]
-    """
-    error = spec.residual.get(output)
-    if error is None:
-        raise UnknownName(
-            f"residual error of {spec.id}", output, spec.residual, "an output with residual error"
-        )
-    unit = spec.outputs[output].unit
-
-    def own(sd: float | None) -> float:
-        return (
-            units.convert(float(sd or 0.0), error.unit, unit, f"residual.{output}")
-            if error.unit
-            else float(sd or 0)
-        )
-
-    if error.kind == "proportional":
-        return values * (1.0 + error.sd * noise)
-    if error.kind == "additive":
-        return values + own(error.sd) * noise
-    if error.kind == "combined":
-        return values + np.sqrt((error.sd * values) ** 2 + own(error.additive_sd) ** 2) * noise
-    return values * np.exp(error.sd * noise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,31 @@ __all__ = ["EventRun"]
 
 #: subjects per piece of work
 CHUNK = 2048
+
+
+@dataclass
+class Columns:
+    """Versions of some subjects: each holds while nothing about a subject changes.
+
+    Parameters
+    ----------
+    covariates : dict of array (version,)
+    owner : array (version,)
+        Whose it is, counted from the first of these subjects.
+    occasion : array (version,)
+        Number of the occasion.
+    occasions : int
+        How many there are in the table.
+    version_of_row : array (row,)
+    first_version : array (subject + 1,)
+    """
+
+    covariates: dict[str, np.ndarray]
+    owner: np.ndarray
+    occasion: np.ndarray
+    occasions: int
+    version_of_row: np.ndarray
+    first_version: np.ndarray
 
 
 class EventRun(Run):
@@ -61,7 +87,7 @@ class EventRun(Run):
         }
         self._targets()
         steady = bool((table.ss[self.dosed] > 0).any())
-        self.solver = solver.choose(self.model, self.outputs, self._inputs(), steady, notify)
+        self.solver = solver.choose(self.model, self.outputs, self.inputs(), steady, notify)
 
     # ---- which part of which entry a dose record means
 
@@ -121,7 +147,7 @@ class EventRun(Run):
                 return found, True, name
         return (PartFormulas(state, Num(1.0), None, None, None),), True, f"compartment {state + 1}"
 
-    def _inputs(self) -> tuple[int, ...]:
+    def inputs(self) -> tuple[int, ...]:
         """States that may be fed at a constant rate."""
         table = self.table
         found = set()
@@ -149,64 +175,63 @@ class EventRun(Run):
         use = np.where(one >= 0, one, two)
         return np.where(use >= 0, out[np.maximum(use, 0)], np.nan)
 
-    def versions(self, first: int, last: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-        """Values of all names for subjects first…last.
-
-        Returns
-        -------
-        env : dict of float or array (version,)
-        version_of_row : array (row,)
-            Over these subjects' rows.
-        first_version : array (subject + 1,)
-        """
-        table, spec = self.table, self.model.spec
+    def columns(self, first: int, last: int) -> Columns:
+        """What changes within and between subjects first…last: their covariates and occasions."""
+        table, spec, people = self.table, self.model.spec, self.population
         rows = slice(self.bounds[first], self.bounds[last])
         subject = table.subject[rows] - first
         n = last - first
-        people = self.population
         base = people.covariates(spec, first, last) if people.n > 1 else people.covariates(spec, 0, n)
-        columns: dict[str, np.ndarray] = {}
+        covariates: dict[str, np.ndarray] = {}
         for name in spec.covariates:
             if name in self.covariates:
                 filled = self.covariates[name][rows]
-                columns[name] = np.where(np.isfinite(filled), filled, base[name][subject])
+                covariates[name] = np.where(np.isfinite(filled), filled, base[name][subject])
         occasion = np.zeros(len(subject), np.int64)
+        labels = np.array([0])
         if spec.occasion_etas and table.occasion is not None:
-            occasion = table.occasion[rows].astype(np.int64)
+            labels = np.unique(table.occasion)
+            occasion = np.searchsorted(labels, table.occasion[rows])
         changed = np.diff(subject, prepend=-1) != 0
-        for values in (*columns.values(), occasion):
+        for values in (*covariates.values(), occasion):
             changed[1:] |= values[1:] != values[:-1]
-        version_of_row = np.cumsum(changed) - 1
         start_row = np.flatnonzero(changed)
         owner = subject[start_row]
-        first_version = np.searchsorted(owner, np.arange(n + 1))
+        known = {k: v[start_row] for k, v in covariates.items()}
+        known |= {k: v[owner] for k, v in base.items() if k not in known}
+        return Columns(
+            known,
+            owner,
+            occasion[start_row],
+            len(labels),
+            np.cumsum(changed) - 1,
+            np.searchsorted(owner, np.arange(n + 1)),
+        )
+
+    def environment(self, first: int, last: int, columns: Columns) -> dict[str, Any]:
+        """Values of all names for subjects first…last, floats or arrays (version,)."""
+        spec, people, owner = self.model.spec, self.population, columns.owner
 
         def each(values: Any) -> Any:
             return values[owner] if np.ndim(values) == 1 else values
 
-        stop = first + n
-        env: dict[str, Any] = {k: each(v) for k, v in people.parameters(spec, first, stop).items()}
-        env.update({k: each(v) for k, v in base.items()})
-        env.update({k: v[start_row] for k, v in columns.items()})
-        env.update({k: each(v) for k, v in people.etas(spec, first, stop).items()})
+        env: dict[str, Any] = {k: each(v) for k, v in people.parameters(spec, first, last).items()}
+        env.update(columns.covariates)
+        env.update({k: each(v) for k, v in people.etas(spec, first, last).items()})
         if spec.occasion_etas:
-            labels = np.unique(table.occasion) if table.occasion is not None else np.array([0])
-            which = np.searchsorted(labels, occasion[start_row])
-            drawn = people.occasions(spec, len(labels), first, stop)
-            env.update({k: v[which, owner] for k, v in drawn.items()})
-        return self.model.environment(env), version_of_row, first_version
+            drawn = people.occasions(spec, columns.occasions, first, last)
+            env.update({k: v[columns.occasion, owner] for k, v in drawn.items()})
+        return self.model.environment(env)
 
     # ---- a piece of the table
 
-    def records(
-        self, first: int, last: int, version_of_row: np.ndarray, first_version: np.ndarray
-    ) -> timeline.Records:
+    def records(self, first: int, last: int, columns: Columns) -> timeline.Records:
         """Events of the subjects in order."""
         table = self.table
         offset = self.bounds[first]
         rows = np.arange(offset, self.bounds[last])
         subject = table.subject[rows] - first
-        local = version_of_row - first_version[subject]
+        local = columns.version_of_row - columns.first_version[subject]
         evid = table.evid[rows]
         place: list[np.ndarray] = []
         kind: list[np.ndarray] = []
@@ -285,18 +310,19 @@ class EventRun(Run):
 
     def prepare(self, first: int, last: int) -> tuple[Piece, timeline.Records, np.ndarray]:
         """Subjects first…last ready for the engine, their records, and the version that holds on each row."""
-        env, version_of_row, first_version = self.versions(first, last)
-        records = self.records(first, last, version_of_row, first_version)
-        doses = self.doses(first, last, env, version_of_row)
-        shape = (int(first_version[-1]),)
-        piece = Piece(first, last, env, shape, first_version[:-1], 1, doses, (1, 0))
-        return piece, records, version_of_row
+        columns = self.columns(first, last)
+        env = self.environment(first, last, columns)
+        records = self.records(first, last, columns)
+        doses = self.doses(first, last, env, columns.version_of_row)
+        shape = (int(columns.first_version[-1]),)
+        piece = Piece(first, last, env, shape, columns.first_version[:-1], 1, doses, (1, 0))
+        return piece, records, columns.version_of_row
 
     def stored(self, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
         """Outputs at the observation records, arrays (record,)."""
         observed = np.zeros((self.solver.observed, len(self.sampled)))
         found = {name: np.zeros(len(self.sampled)) for name in self.outputs}
-        first_dose = self._first_dose()
+        first_dose = self.first_dose()
 
         def work(first: int, last: int) -> None:
             piece, records, version_of_row = self.prepare(first, last)
@@ -328,7 +354,7 @@ class EventRun(Run):
         noise = self.population.residual_noise(self.model.spec, name, most, 0, self.n)
         return add_residual(self.model.spec, name, values, noise[whose, turn])
 
-    def _first_dose(self) -> np.ndarray:
+    def first_dose(self) -> np.ndarray:
         """Time of each subject's first dose (of his first record, when there is none)."""
         first = self.table.time_h[self.bounds[:-1]].astype(float)
         rows = self.dosed[::-1]  # the first dose of a subject comes last and stays

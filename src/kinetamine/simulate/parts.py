@@ -151,7 +151,7 @@ def dose_fields(model: Compiled, amount: Any, given: Mapping[str, Any]) -> dict[
     """
     env: dict[str, Any] = {"amount": amount}
     for name, field in model.spec.dose_fields.items():
-        default = evaluate(parse(field.default), {"amount": amount})
+        default = evaluate(parse(field.default), env)
         value = given.get(name)
         if value is None:
             env[name] = default
