@@ -12,30 +12,32 @@ from typing import Annotated, Any
 
 import typer
 
-from kinetamine.cli import (  # noqa: F401
-    check,
-    claims,
-    compare,
-    course,
-    detect,
-    effects,
-    infusion,
-    interactions,
-    law,
-    misuse,
-    models,
-    output,
-    regimens,
-    scale,
-    screen,
-    serve,
-    simulate,
-    validate,
-)
+from kinetamine.cli import output
 from kinetamine.cli.command import Root
 from kinetamine.cli.output import PipeClosed, say
 from kinetamine.errors import KinetamineError
 from kinetamine.version import version
+
+# each declares its command; this is the order of the help
+# isort: off
+from kinetamine.cli import simulate  # noqa: F401
+from kinetamine.cli import effects  # noqa: F401
+from kinetamine.cli import compare  # noqa: F401
+from kinetamine.cli import models  # noqa: F401
+from kinetamine.cli import validate  # noqa: F401
+from kinetamine.cli import infusion  # noqa: F401
+from kinetamine.cli import detect  # noqa: F401
+from kinetamine.cli import claims  # noqa: F401
+from kinetamine.cli import course  # noqa: F401
+from kinetamine.cli import interactions  # noqa: F401
+from kinetamine.cli import screen  # noqa: F401
+from kinetamine.cli import scale  # noqa: F401
+from kinetamine.cli import misuse  # noqa: F401
+from kinetamine.cli import law  # noqa: F401
+from kinetamine.cli import check  # noqa: F401
+from kinetamine.cli import regimens  # noqa: F401
+from kinetamine.cli import serve  # noqa: F401
+# isort: on
 
 __all__ = ["app", "main", "run"]
 
@@ -65,24 +67,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-for part in (
-    models,
-    validate,
-    detect,
-    claims,
-    course,
-    interactions,
-    screen,
-    scale,
-    misuse,
-    law,
-    check,
-    regimens,
-    serve,
-):
-    part.register(app)
 
 
 def run(argv: list[str]) -> int:

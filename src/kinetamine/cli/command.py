@@ -106,7 +106,7 @@ class Out:
         cited = list(sources()) if self.cite and sources is not None else []
         if self.format == "table":
             under = ["", "Sources", *cited] if cited else []
-            text = render(*table(), *under, notice, plain=self.out is not None)
+            text = render(*table(), *under, *([notice] if notice else []), plain=self.out is not None)
         elif write is not None and self.out is not None:
             write(self.out, self.format)
         else:
@@ -116,7 +116,9 @@ class Out:
         elif self.format == "table" or write is None:
             write_whole(self.out, text)
         if self.format != "table":
-            self.say("\n".join([*cited, notice]))
+            lines = [*cited, *([notice] if notice else [])]
+            if lines:
+                self.say("\n".join(lines))
 
 
 @dataclass

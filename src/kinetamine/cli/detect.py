@@ -2,94 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinetamine.cli.output import DISCLAIMER, emit, grid, render, say
-from kinetamine.errors import InputError, UnknownName
+from kinetamine import questions
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import grid
 
 if TYPE_CHECKING:
     from kinetamine.safety.detection import Detection, DetectionResult
 
-__all__ = ["register"]
+__all__ = ["detect"]
 
-_FORMATS = ("table", "json")
 #: when the table looks, h after the last dose
 _LOOKS = {"12 h": 12, "1 d": 24, "2 d": 48, "3 d": 72, "7 d": 168}
-_EPILOG = """Examples:
 
+
+@command(
+    "detect",
+    formats=("table", "json"),
+    gives=("out", "figure", "cite"),
+    examples="""
 kinetamine detect --dose "84 mg nasal"
-
 kinetamine detect --dose "0.5 mg/kg iv over 40 min, twice weekly for 4 weeks" --assay lc_ms_ms
-
 kinetamine detect --dose "50 mg oral" --analyte norketamine --cutoff "50 ng/mL" --format json
-
 kinetamine detect --dose "84 mg nasal" --creatinine "15 mg/dL"
-
 kinetamine detect --dose "84 mg nasal" --assay five_panel
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("detect", epilog=_EPILOG, no_args_is_help=True)(_detect)
-
-
-def _detect(
-    dose: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PHRASE", help="Such as '84 mg nasal twice weekly for 4 weeks'; repeat for more."
-        ),
-    ] = None,
-    matrix: Annotated[
-        str, typer.Option(metavar="urine|plasma|blood|oral fluid|hair", help="What is tested.")
-    ] = "urine",
-    analyte: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only ketamine, norketamine or dehydronorketamine.")
-    ] = None,
-    assay: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="An assay or panel, such as lc_ms_ms; without it the usual ones."),
-    ] = None,
-    cutoff: Annotated[
-        str | None, typer.Option(metavar="CONCENTRATION", help="A cut-off of your own, such as '50 ng/mL'.")
-    ] = None,
-    creatinine: Annotated[
-        str | None,
-        typer.Option(metavar="CONCENTRATION", help="Creatinine of the urine sample, such as '20 mg/dL'."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="ID|FILE.toml", help="Another model than the usual one.")
-    ] = None,
-    patients: Annotated[int, typer.Option(metavar="N", help="How many people.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="S", help="Same seed, same people.")] = 1,
-    cite: Annotated[bool, typer.Option("--cite", help="The works behind the numbers.")] = False,
-    format_: Annotated[str, typer.Option("--format", metavar="table|json", help="How to show it.")] = "table",
-) -> None:
+""",
+)
+def detect(asked: questions.Detect, out: Out) -> None:
     """Probability of a positive test over time and the detection window, next to what was observed."""
-    if format_ not in _FORMATS:
-        raise UnknownName("--format", format_, _FORMATS, "a format")
-    if not dose:
-        raise InputError("--dose", "nothing", "at least one dose", "--dose '84 mg nasal'")
-    from kinetamine.population import Population
+    from kinetamine.questions import people
     from kinetamine.safety import detection
 
-    found = detection.detect(
-        dose, matrix=matrix, analyte=analyte, assay=assay, cutoff=cutoff, creatinine=creatinine, model=model,
-        population=Population(patients, seed=seed),
-    )  # fmt: skip
-    if format_ == "json":
-        emit(found.to_json() + "\n")
-        if cite:
-            say(found.cite())
-        say(DISCLAIMER)
-        return
-    emit(_screen(found, cite))
+    found = detection.detect(asked.doses, population=people.of(asked, "--"), **asked.arguments())
+
+    def figure() -> Any:
+        from kinetamine.report import figures
+
+        return figures.detection(found)
+
+    out.give(
+        lambda: _screen(found),
+        json=lambda: found.to_json() + "\n",
+        sources=lambda: [found.cite()],
+        figure=figure,
+    )
 
 
-def _screen(found: DetectionResult, cite: bool) -> str:
+def _screen(found: DetectionResult) -> list[Any]:
     parts: list[Any] = [f"doses: {phrase}" for phrase in found.regimen]
     if found.birth:
         parts += [f"{found.matrix}: {found.birth['n']:,} people, {found.birth['models'][0]['id']}", ""]
@@ -113,10 +73,7 @@ def _screen(found: DetectionResult, cite: bool) -> str:
             limit = f" (limit {f.limit} {f.unit})" if f.limit else ""
             table.add_row(f"{f.analyte}\n{f.id}", f.words + limit, who, f.seen)
         parts += ["", table]
-    if cite:
-        parts += ["Sources", found.cite()]
-    parts.append(DISCLAIMER)
-    return render(*parts)
+    return parts
 
 
 def _numbers(d: Detection) -> list[str]:

@@ -2,58 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinetamine.cli.output import DISCLAIMER, as_json, emit, grid, render
-from kinetamine.errors import UnknownName
+from kinetamine import questions
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import as_json, grid
 
 if TYPE_CHECKING:
     from kinetamine.safety.pd_interactions import Interaction
 
-__all__ = ["register"]
+__all__ = ["interactions"]
 
-_EPILOG = """Examples:
 
+@command(
+    "interactions",
+    formats=("table", "json"),
+    gives=("out",),
+    bare=True,
+    examples="""
 kinetamine interactions
-
 kinetamine interactions midazolam
-
 kinetamine interactions "hepatic impairment moderate" --format json
-"""
-_FORMATS = ("table", "json")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("interactions", epilog=_EPILOG)(_interactions)
-
-
-def _interactions(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A drug, a group of drugs or a condition.")
-    ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="table|json", help="How to show it.")] = "table",
-) -> None:
+""",
+)
+def interactions(asked: questions.Interactions, out: Out) -> None:
     """List what changes the curve or the effects of ketamine, or show what is known about one."""
-    if format_ not in _FORMATS:
-        raise UnknownName("--format", format_, _FORMATS, "a format")
+    from kinetamine.safety import interactions, pd_interactions
+
+    name = asked.name
     if name is None:
-        if format_ == "json":
-            from kinetamine.safety import interactions
-
-            emit(as_json(interactions.listed()))
-        else:
-            emit(_list())
-        return
-    from kinetamine.safety import pd_interactions
-
-    found = pd_interactions.interactions(name)
-    emit(_one_json(found) if format_ == "json" else _one(name, found))
+        out.give(_list, json=lambda: as_json(interactions.listed()))
+    else:
+        found = pd_interactions.interactions(name)
+        out.give(lambda: _one(name, found), json=lambda: as_json([dataclasses.asdict(f) for f in found]))
 
 
-def _list() -> str:
+def _list() -> list[Any]:
     from kinetamine.safety import pd_interactions, perturbations
 
     known = perturbations.load()
@@ -67,17 +52,10 @@ def _list() -> str:
     effects = grid("changes the effects", "severity", "direction", "effect", right=False)
     for row in pd_interactions.load()[0]:
         effects.add_row(row.drug, row.severity, row.direction, row.effect)
-    return render(table, effects, "One of them: kinetamine interactions NAME", DISCLAIMER)
+    return [table, effects, "One of them: kinetamine interactions NAME"]
 
 
-def _one_json(found: list[Interaction]) -> str:
-    import dataclasses
-    import json
-
-    return json.dumps([dataclasses.asdict(f) for f in found], ensure_ascii=False, indent=1) + "\n"
-
-
-def _one(name: str, found: list[Interaction]) -> str:
+def _one(name: str, found: list[Interaction]) -> list[Any]:
     from kinetamine.models import library
     from kinetamine.results import references
     from kinetamine.safety import interactions, perturbations
@@ -118,4 +96,4 @@ def _one(name: str, found: list[Interaction]) -> str:
     parts.append("Sources")
     for number, key in enumerate(keys, start=1):
         parts.append(f"[{number}] {references.text(library.reference(key))}")
-    return render(*parts, DISCLAIMER)
+    return parts

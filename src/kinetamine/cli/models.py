@@ -2,78 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinetamine.cli.output import emit, grid, render
-from kinetamine.errors import FaultyFile, UnknownName
+from kinetamine import questions
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import as_json, emit, grid
+from kinetamine.errors import FaultyFile
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
 
-__all__ = ["register"]
+__all__ = ["check_model", "models"]
 
-_MODELS_EPILOG = """Examples:
 
+@command(
+    "models",
+    formats=("table", "json"),
+    gives=("out",),
+    bare=True,
+    examples="""
 kinetamine models
-
 kinetamine models otto_2021_s_ketamine
-
 kinetamine models --format json
-"""
-_CHECK_EPILOG = """Example:
-
-kinetamine check-model examples/my_model.toml
-"""
-_FORMATS = ("table", "json")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command("models", epilog=_MODELS_EPILOG)(_models)
-    app.command("check-model", epilog=_CHECK_EPILOG, no_args_is_help=True)(_check_model)
-
-
-def _models(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[ID|FILE.toml]", help="One model, with all its numbers.")
-    ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="table|json", help="How to show it.")] = "table",
-) -> None:
+""",
+)
+def models(asked: questions.Models, out: Out) -> None:
     """List the models, or show one: parameters with unit, place in the paper and how they were read."""
-    if format_ not in _FORMATS:
-        raise UnknownName("--format", format_, _FORMATS, "a format")
-    if model is None:
-        emit(_list(format_))
-    else:
-        from kinetamine.models import library
+    from kinetamine.models import library
 
-        spec = library.load(model)
-        emit(_one_json(spec) if format_ == "json" else _one(spec))
+    if asked.model is None:
+        keys = ("id", "kind", "status", "drug", "routes", "title", "missing")
+        rows = [{key: getattr(e, key) for key in keys} for e in library.available()]
+        out.give(_list, json=lambda: as_json(rows), notice="")
+        return
+    spec = library.load(asked.model)
+    plain = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    out.give(lambda: _one(spec), json=lambda: as_json({**plain, "digest": spec.digest}), notice="")
 
 
-def _list(kind: str) -> str:
+@command("check-model", examples="kinetamine check-model examples/my_model.toml")
+def check_model(asked: questions.CheckModel, out: Out) -> None:
+    """Check a model file: words, units of every formula, mass balance, sources. All faults at once."""
+    from kinetamine.models import library
+
+    try:
+        spec = library.load(asked.file)
+    except FaultyFile as error:
+        if len(error.faults) > 1:
+            emit("".join(f"{number}. {fault}\n" for number, fault in enumerate(error.faults, start=1)))
+        raise
+    for warning in spec.warnings:
+        emit(f"remark: {warning}\n")
+    states, outputs = ", ".join(spec.states), ", ".join(f"{n} ({o.unit})" for n, o in spec.outputs.items())
+    word = "incomplete, listed only" if spec.status == "incomplete" else "sound"
+    emit(f"{asked.file}: {word}; id {spec.id}, digest {spec.digest}\n")
+    if states:
+        emit(f"states: {states}\nroutes: {', '.join(spec.routes)}\noutputs: {outputs}\n")
+
+
+def _list() -> list[Any]:
     from kinetamine.models import library
 
     entries = library.available()
-    if kind == "json":
-        import json
-
-        rows = [
-            {
-                "id": e.id,
-                "kind": e.kind,
-                "status": e.status,
-                "drug": e.drug,
-                "routes": list(e.routes),
-                "title": e.title,
-                "missing": list(e.missing),
-            }
-            for e in entries
-        ]
-        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
-
     runs = [e for e in entries if e.status != "incomplete"]
     parts: list[Any] = []
     for kind_, what, column in (("pk", "models", "routes"), ("effect", "effect models", "")):
@@ -90,7 +80,7 @@ def _list(kind: str) -> str:
             other.add_row(_name(e), "\n".join(f"- {m}" for m in e.missing))
         parts += [f"{len(lacking)} models that cannot run: numbers are missing", other]
     parts.append("One of them: kinetamine models ID")
-    return render(*parts)
+    return parts
 
 
 def _name(entry: Any) -> Any:
@@ -100,14 +90,7 @@ def _name(entry: Any) -> Any:
     return Text.assemble((entry.id, "bold"), "\n", (entry.title, "dim"))
 
 
-def _one_json(spec: ModelSpec) -> str:
-    import json
-
-    plain = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return json.dumps({**plain, "digest": spec.digest}, ensure_ascii=False, indent=1) + "\n"
-
-
-def _one(spec: ModelSpec) -> str:
+def _one(spec: ModelSpec) -> list[Any]:
     head = [
         f"{spec.id}: {spec.title}",
         f"drug: {spec.drug}   sampling: {spec.sampling}   status: {spec.status}   digest: {spec.digest}",
@@ -168,7 +151,7 @@ def _one(spec: ModelSpec) -> str:
         if key
     )
     parts += [f"[{key}] {_source(spec, key)}" for key in keys if key != spec.source]
-    return render(*parts)
+    return parts
 
 
 def _source(spec: ModelSpec, key: str) -> str:
@@ -201,26 +184,3 @@ def _error(parameter: Any) -> str:
     if parameter.rse_percent is not None:
         return f"RSE {parameter.rse_percent:g} %"
     return f"SE {parameter.se:g}" if parameter.se is not None else ""
-
-
-def _check_model(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE.toml", help="A model file; or the id of a shipped one.")
-    ],
-) -> None:
-    """Check a model file: words, units of every formula, mass balance, sources. All faults at once."""
-    from kinetamine.models import library
-
-    try:
-        spec = library.load(file)
-    except FaultyFile as error:
-        if len(error.faults) > 1:
-            emit("".join(f"{number}. {fault}\n" for number, fault in enumerate(error.faults, start=1)))
-        raise
-    for warning in spec.warnings:
-        emit(f"remark: {warning}\n")
-    states, outputs = ", ".join(spec.states), ", ".join(f"{n} ({o.unit})" for n, o in spec.outputs.items())
-    word = "incomplete, listed only" if spec.status == "incomplete" else "sound"
-    emit(f"{file}: {word}; id {spec.id}, digest {spec.digest}\n")
-    if states:
-        emit(f"states: {states}\nroutes: {', '.join(spec.routes)}\noutputs: {outputs}\n")

@@ -2,71 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinetamine.cli.output import DISCLAIMER, emit, grid, render, say
-from kinetamine.errors import UnknownName
+from kinetamine import questions
+from kinetamine.cli.command import Out, command
+from kinetamine.cli.output import as_json, grid
 from kinetamine.reproduce import published
 
 if TYPE_CHECKING:
     from kinetamine.dosing.library import PublishedRegimen
 
-__all__ = ["register"]
+__all__ = ["regimens"]
 
-_FORMATS = ("table", "json")
-_EPILOG = """Examples:
 
+@command(
+    "regimens",
+    formats=("table", "json"),
+    gives=("out",),
+    bare=True,
+    examples="""
 kinetamine regimens
-
 kinetamine regimens depression_nasal_label
-
 kinetamine regimens --use depression --format json
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("regimens", epilog=_EPILOG)(_regimens)
-
-
-def _regimens(
-    regimen: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="One regimen, with its source.")
-    ] = None,
-    use: Annotated[str | None, typer.Option(metavar="USE", help="Only those for one use.")] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="table|json", help="How to show it.")] = "table",
-) -> None:
+""",
+)
+def regimens(asked: questions.Regimens, out: Out) -> None:
     """List published regimens by use: anaesthesia, sedation, pain, depression, status epilepticus."""
-    if format_ not in _FORMATS:
-        raise UnknownName("--format", format_, _FORMATS, "a format")
-    from kinetamine.dosing.library import regimens
+    from kinetamine.dosing.library import chosen
 
-    known = regimens()
-    chosen = list(known.values())
-    if regimen is not None:
-        if regimen not in known:
-            raise UnknownName("regimen", regimen, known, "a regimen of the library")
-        chosen = [known[regimen]]
-    if use is not None:
-        uses = list(dict.fromkeys(r.use for r in known.values()))
-        if use not in uses:
-            raise UnknownName("--use", use, uses, "a use")
-        chosen = [r for r in chosen if r.use == use]
-    if format_ == "json":
-        import json
-
-        rows = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)} for r in chosen]
-        emit(json.dumps(rows if regimen is None else rows[0], ensure_ascii=False, indent=1) + "\n")
-        say(DISCLAIMER)
-    elif regimen is not None:
-        emit(_one(chosen[0]))
-    else:
-        emit(_list(chosen))
+    rows = chosen(asked.id, asked.use)
+    plain = [{**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)} for r in rows]
+    one = asked.id is not None
+    out.give(
+        lambda: _one(rows[0]) if one else _list(rows),
+        json=lambda: as_json(plain[0] if one else plain),
+    )
 
 
-def _list(chosen: list[PublishedRegimen]) -> str:
+def _list(chosen: list[PublishedRegimen]) -> list[Any]:
     parts: list[Any] = []
     for use in dict.fromkeys(r.use for r in chosen):
         table = grid(use, "doses", "population", right=False)
@@ -76,11 +49,10 @@ def _list(chosen: list[PublishedRegimen]) -> str:
                 mark += "" if r.models else " (no data to simulate it)"
                 table.add_row(r.id, "\n".join(r.doses) + mark, r.population)
         parts.append(table)
-    parts += ["One of them, with source and command: kinetamine regimens ID", DISCLAIMER]
-    return render(*parts)
+    return [*parts, "One of them, with source and command: kinetamine regimens ID"]
 
 
-def _one(record: PublishedRegimen) -> str:
+def _one(record: PublishedRegimen) -> list[Any]:
     from kinetamine.models import library
     from kinetamine.results import references
 
@@ -96,4 +68,4 @@ def _one(record: PublishedRegimen) -> str:
         parts.append(f"note: {record.note}")
     line = published(record)
     parts.append(f"run: {line}" if line else f"cannot be simulated: no data for {record.missing}")
-    return render(*parts, DISCLAIMER)
+    return parts

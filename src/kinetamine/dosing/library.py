@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kinetamine.dosing.regimen import Regimen
-from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
 from kinetamine.models import library as models
 
 __all__ = ["PublishedRegimen", "read", "regimens"]
@@ -86,6 +86,29 @@ def regimens() -> dict[str, PublishedRegimen]:
     16
     """
     return read(resources.files("kinetamine").joinpath("data", FILE).read_text("utf-8"))
+
+
+def chosen(id: str | None = None, use: str | None = None) -> list[PublishedRegimen]:
+    """Regimens of one id or one use; without either all of them.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+
+    Examples
+    --------
+    >>> [r.use for r in chosen("depression_nasal_label")]
+    ['depression']
+    """
+    known = regimens()
+    if id is not None and id not in known:
+        raise UnknownName("id", id, known, "a regimen of the library")
+    some = [r for name, r in known.items() if id in (None, name)]
+    uses = dict.fromkeys(r.use for r in some)
+    if use is not None and use not in uses:
+        raise UnknownName("use", use, uses, "a use" if id is None else f"the use of {id}")
+    return [r for r in some if use in (None, r.use)]
 
 
 def read(text: str, name: str = FILE) -> dict[str, PublishedRegimen]:

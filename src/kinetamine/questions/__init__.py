@@ -11,15 +11,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetamine.questions.catalogue import CheckModel, Claims, Models, Regimens, Serve, Validate
+    from kinetamine.questions.course import Course
     from kinetamine.questions.effects import Compare, Effects
     from kinetamine.questions.infusion import Infusion
+    from kinetamine.questions.safety import (
+        CheckLine,
+        Detect,
+        Interactions,
+        Law,
+        Misuse,
+        Scale,
+        ScaleLine,
+        Screen,
+        ScreenLine,
+    )
     from kinetamine.questions.simulate import Check, Scenario, Simulate, SimulateFiles, SimulateLine
 
 #: module → the records in it
 _HOME = {
     "simulate": ("Check", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"),
+    "catalogue": ("CheckModel", "Claims", "Models", "Regimens", "Serve", "Validate"),
+    "course": ("Course",),
     "effects": ("Compare", "Effects"),
     "infusion": ("Infusion",),
+    "safety": (
+        "CheckLine",
+        "Detect",
+        "Interactions",
+        "Law",
+        "Misuse",
+        "Scale",
+        "ScaleLine",
+        "Screen",
+        "ScreenLine",
+    ),
 }
 
 __all__ = sorted(record for records in _HOME.values() for record in records)

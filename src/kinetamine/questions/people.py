@@ -65,12 +65,13 @@ def fixed(asked: Any, where: str = "set.") -> dict[str, Any]:
         For a name that is an option of a population, or an age that is given already.
     """
     taken = {said.toml.removeprefix("population."): said for said in type(asked).said()}
-    for name, value in asked.set.items():
+    given = getattr(asked, "set", {})
+    for name, value in given.items():
         said = taken.get(name)
         age = getattr(asked, "age", None)
         if said is not None and said.toml.startswith("population.") and (name != "age" or age is not None):
             raise InputError(f"{where}{name}", repr(value), "the name of a covariate", "weight")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in asked.set.items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 def of(asked: Any, where: str = "", many: bool | None = None, **more: Any) -> Patient | Population:

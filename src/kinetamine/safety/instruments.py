@@ -140,6 +140,11 @@ class Instrument(Record):
         return wrong
 
 
+def listed() -> dict[str, dict[str, Any]]:
+    """Every scale as plain data."""
+    return {key: one.model_dump(mode="json") for key, one in instruments().items()}
+
+
 @functools.cache
 def instruments() -> dict[str, Instrument]:
     """Every scale, by its id.
