@@ -14,6 +14,7 @@ import kinetamine as kt
 from kinetamine.course import kernel, rules, run, scales, strength
 from kinetamine.course import model as models
 from kinetamine.course.kernel import simulate_arm, steady_trough
+from kinetamine.course.settings import settings
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
 from kinetamine.models.library import sources
 
@@ -287,8 +288,14 @@ def test_draws_follow_a_covariance():
 
 
 def test_settings_and_courses_have_sources():
-    parts = [*strength.settings()["endpoints"].values(), *strength.settings()["session"].values()]
-    assert {part["source"] for part in parts} <= set(sources())
+    found = settings()
+    parts = (
+        found.endpoints.response,
+        found.endpoints.remission,
+        found.endpoints.relapse,
+        found.session.observation_h,
+    )
+    assert {part.source for part in parts} <= set(sources())
     for name in kt.available_courses():
         file = run.read_course(name)
         assert file.sources and file.notes
@@ -325,7 +332,7 @@ def test_enantiomers_split_the_racemate():
     assert s.r == r.s == 0
 
 
-@pytest.mark.parametrize("route", sorted(set(strength.settings()["routes"]) - {"iv"}))
+@pytest.mark.parametrize("route", sorted(set(settings().routes) - {"iv"}))
 def test_every_route_absorbs_at_most_all(route):
     s = found_sessions(f"35 mg racemate {route}")
     assert 0 < s.s[0] <= 1.01 and s.s == pytest.approx(s.r)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -16,12 +15,12 @@ from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from kinetamine.course.kernel import NAMES
 from kinetamine.engine.random import normals, stream_number
-from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName, nearest
-from kinetamine.models.library import sources
+from kinetamine.errors import Fault, InputError, UnknownName, nearest
+from kinetamine.records import Seen, read_text, read_toml
 
 __all__ = ["CAVEAT", "SETTINGS", "CourseModel", "available", "load", "surroundings"]
 
@@ -60,7 +59,7 @@ class Parameter(_Record):
     unit: Literal["1", "logit", "d", "1/d", "points"]
     range: tuple[Number, Number] = Field(strict=False)
     place: str
-    seen: Literal["text", "abstract", "recalled", "derived"]
+    seen: Seen
     source: str | None = None
     note: str | None = None
 
@@ -263,35 +262,13 @@ def load(model: str | Path | CourseModel) -> CourseModel:
 
 
 def _read(path: Path) -> CourseModel:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "unreadable", "a course model file") from None
-    return _parsed(content, path.name)
+    return _parsed(read_text(path.name, path.parent), path.name)
 
 
 @functools.cache
-def _parsed(content: bytes, name: str) -> CourseModel:
-    try:
-        data = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise FaultyFile(name, [Fault(name, str(error)[:150], "TOML in UTF-8")]) from None
-    try:
-        record = CourseModel.model_validate(data)
-    except ValidationError as error:
-        faults = [
-            Fault(
-                f"{name}: {'.'.join(map(str, item['loc']))}",
-                "nothing" if item["type"] == "missing" else repr(item["input"])[:60],
-                item["msg"].lower(),
-            )
-            for item in error.errors(include_url=False)
-        ]
-        raise FaultyFile(name, faults) from None
-    faults = list(_sense(record, name))
-    if faults:
-        raise FaultyFile(name, faults)
-    record._digest = hashlib.sha256(content).hexdigest()[:16]
+def _parsed(text: str, name: str) -> CourseModel:
+    record: CourseModel = read_toml(name, CourseModel, text=text, sense=lambda found: _sense(found, name))
+    record._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return record
 
 
@@ -314,8 +291,6 @@ def _sense(model: CourseModel, name: str) -> Any:
             yield Fault(where, f"range {list(p.range)}", "a range above 0, or [0, 0] for what is off")
         if p.seen != "derived" and p.source is None:
             yield Fault(where, f"seen {p.seen} and no source", "a key of sources.toml")
-        if p.source is not None and p.source not in sources():
-            yield Fault(where, f"source {p.source!r}", "a key of sources.toml")
     if model.uncertainty is not None:
         u, where = model.uncertainty, f"{name}: uncertainty"
         size = len(u.parameters)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from kinetamine.course import kernel, strength
 from kinetamine.course import model as models
 from kinetamine.course import rules as visit_rules
 from kinetamine.course.result import CourseResult, endpoints, free_of_relapse
+from kinetamine.course.settings import settings
 from kinetamine.dosing import Dose, Regimen
-from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
+from kinetamine.errors import InputError, UnknownName
 from kinetamine.models import library
-from kinetamine.models.library import sources
+from kinetamine.records import Record, read_toml
 from kinetamine.version import version
 
 __all__ = ["CourseFile", "available_courses", "course", "read_course"]
@@ -33,12 +33,10 @@ _MODEL, _PATIENTS, _WEEKS = "one_state", 1000, 26
 _DRAWS, _PATIENTS_PER_DRAW = 60, 500
 
 
-class CourseFile(BaseModel):
+class CourseFile(Record):
     """A course as a TOML file: what `course` takes, and where it comes from."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int = Field(default=1, ge=1, le=1)
+    format: Literal[1] = 1
     title: str = ""
     doses: str | tuple[str, ...]
     rules: tuple[str, ...] = ()
@@ -86,28 +84,7 @@ def read_course(name: str | Path) -> CourseFile:
         if str(name) not in shipped:
             raise UnknownName("course", str(name), shipped, "a shipped course or a .toml file")
         path = _folder() / f"{name}.toml"
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-        found = CourseFile.model_validate(data)
-    except OSError as error:
-        raise InputError(str(path), error.strerror or "unreadable", "a course file") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FaultyFile(path.name, [Fault(path.name, str(error)[:150], "TOML in UTF-8")]) from None
-    except ValidationError as error:
-        faults = [
-            Fault(
-                f"{path.name}: {'.'.join(map(str, item['loc']))}",
-                "nothing" if item["type"] == "missing" else repr(item["input"])[:60],
-                item["msg"].lower(),
-            )
-            for item in error.errors(include_url=False)
-        ]
-        raise FaultyFile(path.name, faults) from None
-    missing = [key for key in found.sources if key not in sources()]
-    if missing:
-        raise FaultyFile(
-            path.name, [Fault(f"{path.name}: sources", k, "a key of sources.toml") for k in missing]
-        )
+    found: CourseFile = read_toml(path.name, CourseFile, folder=path.parent)
     return found
 
 
@@ -224,7 +201,7 @@ def course(
     )
     arrays = plan.run(plan.values, n, seed, first=first, threads=threads)
     hours = float(plan.sessions.hours.mean()) if plan.sessions is not None else 0.0
-    observation = float(strength.settings()["session"]["observation_h"]["value"])
+    observation = settings().session.observation_h.value
     bands: dict[str, list[Any]] = {}
     for drawn in plan.model.draws(whole("uncertainty", uncertainty, 0, 10_000), seed, **plan.changes):
         one = plan.run(drawn, min(n, _PATIENTS_PER_DRAW), seed, first=first, threads=1)
@@ -281,16 +258,16 @@ class Plan:
         switches: Mapping[str, float] | None = None,
         baseline: tuple[float, ...] | None = None,
     ) -> None:
-        defaults = strength.settings()["endpoints"]
+        defaults = settings().endpoints
         self.model = models.load(model)
         surrounding = models.surroundings(setting or ())
         self.changes = surrounding | {name: float(value) for name, value in (switches or {}).items()}
         self.values = self.model.values(**self.changes)
         self.baseline = _baseline(baseline)
         self.rules = visit_rules.parse_all(rules)
-        self.relapse = visit_rules.parse_relapse(_first(relapse, defaults["relapse"]["rule"]))
-        self.response = float(_inside("response", _first(response, defaults["response"]["value"]), 0, 1))
-        self.remission = float(_inside("remission", _first(remission, defaults["remission"]["value"]), 0, 60))
+        self.relapse = visit_rules.parse_relapse(_first(relapse, defaults.relapse.rule))
+        self.response = float(_inside("response", _first(response, defaults.response.value), 0, 1))
+        self.remission = float(_inside("remission", _first(remission, defaults.remission.value), 0, 60))
         self.end_d = 7.0 * weeks
         self.visits = _visit_days(visits, self.end_d)
         weekly = (self.visits > 0) & (np.abs(self.visits % 7) < 1e-6)
@@ -324,8 +301,8 @@ class Plan:
             *self.model.notes[:2],
         )
         used = {p.source for p in self.model.parameters.values() if p.source is not None}
-        mine = (part.get("source") for part in (*defaults.values(), *strength.settings()["session"].values()))
-        self.sources = tuple(sorted(used | {key for key in mine if key} | self._pk_sources()))
+        mine = (defaults.response, defaults.remission, defaults.relapse, settings().session.observation_h)
+        self.sources = tuple(sorted(used | {part.source for part in mine} | self._pk_sources()))
 
     def _beyond(self) -> Iterator[str]:
         """Where this arm leaves what the model was fitted to."""
@@ -366,8 +343,7 @@ class Plan:
     def _pk_sources(self) -> set[str]:
         if self.sessions is None:
             return set()
-        routes = strength.settings()["routes"]
-        names = {self.pk} if self.pk else {routes[self._last.entry]["pk"]}
+        names = {self.pk} if self.pk else {settings().routes[self._last.entry].pk}
         return {library.load(name).source for name in names if name}
 
     def run(self, values: Mapping[str, float], n: int, seed: int, **more: Any) -> dict[str, Any]:

@@ -8,35 +8,21 @@ typical patient.
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from kinetamine.course.settings import Route, settings
 from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import InputError, NoData, UnknownName
 
-__all__ = ["Sessions", "sessions", "settings", "strength"]
+__all__ = ["Sessions", "sessions", "strength"]
 
 _SHARE_S = {"S-ketamine": 1.0, "R-ketamine": 0.0, "racemate": 0.5}
 #: outputs of PK models that stand for the drug itself
 _PARENTS = ("S-ketamine", "ketamine", "R-ketamine")
-
-
-@functools.cache
-def settings() -> dict[str, Any]:
-    """What a course takes for granted: routes, cut-offs, observation time, each with its source.
-
-    Examples
-    --------
-    >>> settings()["endpoints"]["remission"]["value"]
-    12
-    """
-    path = resources.files("kinetamine").joinpath("data/course/settings.toml")
-    return tomllib.loads(path.read_text("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -139,18 +125,18 @@ def sessions(
         if dose.steady_state or dose.amount == 0:
             raise InputError("course", dose.describe(), "single sessions, each with an amount")
         route = _route(dose.entry)
-        model, entry = pk or route["pk"], route.get("like", dose.entry)
-        reference_pk = pk or route.get("reference_pk", model)
-        drug = dose.drug or route["drug"]
+        model, entry = pk or route.pk, route.like or dose.entry
+        reference_pk = pk or route.reference_pk or model
+        drug = dose.drug or route.drug
         if dose.drug is None:
             notes[f"{dose.entry}: no drug named, taken as {drug}"] = None
         drugs[drug] = None
-        if "note" in route:
-            beyond[f"{dose.entry}: {route['note']}"] = None
+        if route.note:
+            beyond[f"{dose.entry}: {route.note}"] = None
         amount = dose.amount * (weight_kg if dose.per_kg else 1.0)
         share = _SHARE_S[drug]
         fields = tuple(sorted(dose.fields.items()))
-        length = dose.duration_h if "like" not in route else None
+        length = dose.duration_h if route.like is None else None
         # both enantiomers by the same kinetics; the mass that enters the nose or the gut is that of the dose
         auc, grade, reasons = _auc(str(model), entry, amount, length, fields, weight_kg)
         unit, _, _ = _auc(str(reference_pk), "iv", ref_mg, ref.duration_h, (), weight_kg)
@@ -180,10 +166,10 @@ def sessions(
     )
 
 
-def _route(entry: str) -> dict[str, Any]:
-    routes: dict[str, Any] = settings()["routes"]
+def _route(entry: str) -> Route:
+    routes = settings().routes
     if entry not in routes:
         raise NoData(
             "course", f"{entry!r} doses", "a route with a PK model in adults", ", ".join(sorted(routes))
         )
-    return dict(routes[entry])
+    return routes[entry]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import tomllib
-from importlib import resources
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from kinetamine.dosing.regimen import Regimen
-from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
+from kinetamine.errors import Fault, InputError, UnknownName
 from kinetamine.models import library as models
+from kinetamine.records import ById, Record, read_toml, unknown
 
 __all__ = ["PublishedRegimen", "read", "regimens"]
 
@@ -19,7 +19,7 @@ Words = Annotated[str, Field(min_length=1)]
 FILE = "regimens.toml"
 
 
-class PublishedRegimen(BaseModel):
+class PublishedRegimen(Record):
     """What was given to whom, with its source.
 
     Parameters
@@ -48,8 +48,6 @@ class PublishedRegimen(BaseModel):
     ('0.5 mg/kg racemic ketamine iv over 40 min',)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     id: Words
     use: Words
     title: Words
@@ -59,7 +57,7 @@ class PublishedRegimen(BaseModel):
     place: Words
     seen: Literal["text", "abstract", "recalled"]
     models: tuple[str, ...]
-    patient: dict[str, float] = {}
+    patient: dict[str, float] = Field(default={})
     missing: str = ""
     note: str = ""
 
@@ -85,7 +83,7 @@ def regimens() -> dict[str, PublishedRegimen]:
     >>> len(label.regimen.expanded())
     16
     """
-    return read(resources.files("kinetamine").joinpath("data", FILE).read_text("utf-8"))
+    return read()
 
 
 def chosen(id: str | None = None, use: str | None = None) -> list[PublishedRegimen]:
@@ -111,8 +109,8 @@ def chosen(id: str | None = None, use: str | None = None) -> list[PublishedRegim
     return [r for r in some if use in (None, r.use)]
 
 
-def read(text: str, name: str = FILE) -> dict[str, PublishedRegimen]:
-    """Read and check a file of regimens: first its records, then their sense; all faults at once.
+def read(text: str | None = None, name: str = FILE) -> dict[str, PublishedRegimen]:
+    """Read and check a file of regimens, by default the one that comes with kinetamine.
 
     Raises
     ------
@@ -123,39 +121,23 @@ def read(text: str, name: str = FILE) -> dict[str, PublishedRegimen]:
     --------
     >>> read("[a]")
     Traceback (most recent call last):
-    kinetamine.errors.FaultyFile: regimens.toml: 8 faults: a.use: got nothing; expected Field required | ...
+    kinetamine.errors.FaultyFile: regimens.toml: 8 faults: a.use: got nothing; expected a value | ...
     """
-    tables = tomllib.loads(text)
-    faults = [] if tables.pop("format", 1) == 1 else [Fault(f"{name}: format", "another", "1")]
-    found: dict[str, PublishedRegimen] = {}
-    for key, table in tables.items():
-        try:
-            found[key] = PublishedRegimen(id=key, **table)
-        except ValidationError as error:
-            for one in error.errors(include_url=False):
-                place = ".".join(str(part) for part in (key, *one["loc"]))
-                given = "nothing" if one["type"] == "missing" else repr(one["input"])[:60]
-                faults.append(Fault(f"{name}: {place}", given, one["msg"]))
-    for record in found.values():
-        faults += _senseless(record, name)
-    if faults:
-        raise FaultyFile(name, faults)
+    found: dict[str, PublishedRegimen] = read_toml(name, ById[PublishedRegimen], text=text, sense=_nonsense)
     return found
 
 
-def _senseless(record: PublishedRegimen, name: str) -> list[Fault]:
-    where = f"{name}: {record.id}"
-    faults = []
-    if record.source not in models.sources():
-        faults.append(Fault(f"{where}.source", repr(record.source), "a key of sources.toml"))
-    if not record.models and not record.missing:
-        faults.append(Fault(f"{where}.models", "none", "a model, or in `missing` why there is none"))
-    known = {entry.id: entry for entry in models.available()}
-    for model in record.models:
-        if model not in known or known[model].status == "incomplete":
-            faults.append(Fault(f"{where}.models", repr(model), "a model that can run"))
-    try:
-        Regimen.parse(list(record.doses))
-    except InputError as error:
-        faults += [Fault(f"{where}.doses", fault.given, fault.expected, fault.try_) for fault in error.faults]
-    return faults
+def _nonsense(found: dict[str, PublishedRegimen]) -> Iterable[Fault]:
+    known = {entry.id: entry.status for entry in models.available()}
+    runs = [name for name, status in known.items() if status != "incomplete"]
+    for record in found.values():
+        where = f"{FILE}: {record.id}"
+        if not record.models and not record.missing:
+            yield Fault(f"{where}.models", "none", "a model, or in `missing` why there is none")
+        for model in record.models:
+            if model not in runs:
+                yield unknown(f"{where}.models", model, runs, "a model that can run")
+        try:
+            Regimen.parse(list(record.doses))
+        except InputError as error:
+            yield from (Fault(f"{where}.doses", f.given, f.expected, f.try_) for f in error.faults)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import tomllib
-from collections.abc import Sequence
-from importlib import resources
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from kinetamine.dosing import Regimen
 from kinetamine.effects.keyed import Keyed
-from kinetamine.errors import Fault, FaultyFile, InputError, NoData
+from kinetamine.errors import Fault, InputError, NoData
 from kinetamine.models import library
 from kinetamine.models.link import side_by_side
 from kinetamine.models.spec import Drug, ModelSpec
+from kinetamine.records import Record, read_toml, unknown
 
 __all__ = ["ADULT", "Choice", "age_span", "choices", "fitting", "of_group", "pk_models", "together"]
 
@@ -24,16 +23,18 @@ ADULT, ADULTS = 18.0, (18.0, 65.0)
 _FILE = "pk_models.toml"
 
 
-class Choice(BaseModel):
+class Choice(Record):
     """One row of the table: models for a route, a drug and an age group, best first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     people: Literal["adults", "children"]
     route: str
     drug: Drug
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     reason: str
+
+
+class _File(Record):
+    choice: tuple[Choice, ...]
 
 
 @functools.cache
@@ -50,32 +51,22 @@ def choices() -> tuple[Choice, ...]:
     >>> next(c.models[0] for c in choices() if c.route == "nasal")
     'perez_ruixo_2021_esketamine'
     """
-    text = (resources.files("kinetamine") / "data" / "effects" / _FILE).read_text(encoding="utf-8")
-    try:
-        rows = TypeAdapter(tuple[Choice, ...]).validate_python(tomllib.loads(text)["choice"])
-    except ValidationError as error:
-        raise FaultyFile(
-            _FILE,
-            [
-                Fault(f"choice {'.'.join(map(str, e['loc']))}", repr(e["input"])[:60], e["msg"])
-                for e in error.errors(include_url=False)
-            ],
-        ) from None
-    faults = []
+    rows: tuple[Choice, ...] = read_toml(f"effects/{_FILE}", _File, sense=_nonsense).choice
+    return rows
+
+
+def _nonsense(file: _File) -> Iterable[Fault]:
     known = {e.id: e for e in library.available() if e.kind == "pk" and e.status != "incomplete"}
     seen = set()
-    for row in rows:
+    for row in file.choice:
         where = f"{row.people}, {row.route}, {row.drug}"
         if (row.people, row.route, row.drug) in seen:
-            faults.append(Fault(where, "a second row", "one row each"))
+            yield Fault(where, "a second row", "one row each")
         seen.add((row.people, row.route, row.drug))
-        for name in row.models:
-            for one in _parts(name):
-                if one not in known or row.route not in known[one].routes:
-                    faults.append(Fault(where, repr(one), f"a model that runs, with the route {row.route}"))
-    if faults:
-        raise FaultyFile(_FILE, faults)
-    return rows
+        for one in (part for name in row.models for part in _parts(name)):
+            if one not in known or row.route not in known[one].routes:
+                routes = [id for id, entry in known.items() if row.route in entry.routes]
+                yield unknown(where, one, routes, f"a model that runs, with the route {row.route}")
 
 
 def _parts(name: str) -> list[str]:

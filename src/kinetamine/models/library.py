@@ -20,15 +20,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnknownName, nearest
 from kinetamine.files import write_whole
 from kinetamine.formulas import dimensions, evaluate, parse, tree
 from kinetamine.models import schema, sense
 from kinetamine.models.schema import export_schema
-from kinetamine.models.spec import ModelSpec, Source
+from kinetamine.models.spec import ModelSpec
+from kinetamine.records import bibliography, parse_toml
+from kinetamine.records.bibliography import sources
 
 __all__ = ["Entry", "available", "export_schema", "load", "load_text", "reference", "sources"]
 
@@ -174,7 +174,7 @@ def _checked(content: bytes, name: str, path: Path | None, shipped: bool) -> Mod
     if record is None:
         raise FaultyFile(name, faults)
 
-    found = sense.examine(record, name, sources() if shipped else (), shipped, broken)
+    found = sense.examine(record, name, bibliography.keys() if shipped else (), shipped, broken)
     digest = hashlib.sha256(content).hexdigest()[:16]
     derived = None if faults or found.faults else _remembered(digest, record)
     if derived is None:
@@ -203,31 +203,12 @@ def _toml(content: bytes, name: str) -> tuple[str, dict[str, Any]]:
 
     if len(content) > LARGEST:
         raise fault("", f"more than {LARGEST:,} bytes", "a model file of a few kilobytes")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise fault(
-            f": line {line}", "bytes that are not UTF-8", "a text file", "saving it as UTF-8"
-        ) from None
-    if not text.strip():
+    if not content.strip(b"\xef\xbb\xbf \t\r\n"):
         raise fault("", "an empty file", "a model file", "format = 1 as the first line")
-    try:
-        data = tomllib.loads(text.replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        place = re.search(r"\s*\(at (?:(line \d+), (column \d+)|end of document)\)$", message)
-        where = f": {place[1]}, {place[2]}" if place and place[1] else f": line {text.count(chr(10)) + 1}"
-        said = message[: place.start()] if place else message
-        given = f"text that TOML cannot read ({said[:150]})"
-        raise fault(where, given, "TOML", _toml_cure(text, where)) from None
-    except ValueError:
-        raise fault("", "a number with thousands of digits", "numbers as they are published") from None
-    except RecursionError:
-        raise fault("", "lists nested without end", f"at most {DEEPEST} levels") from None
+    data = parse_toml(content, name)
     if _too_deep(data):
         raise fault("", "tables nested without end", f"at most {DEEPEST} levels")
-    return text, data
+    return content.decode("utf-8-sig"), data
 
 
 def _too_deep(data: dict[str, Any]) -> bool:
@@ -239,20 +220,6 @@ def _too_deep(data: dict[str, Any]) -> bool:
         if not level:
             return False
     return True
-
-
-def _toml_cure(text: str, where: str) -> str:
-    number = re.search(r"line (\d+)", where)
-    lines = text.splitlines()
-    line = lines[int(number[1]) - 1] if number and int(number[1]) <= len(lines) else ""
-    if ";" in line.partition("#")[0]:
-        return "one entry per line, without ';'"
-    if re.match(r"\s*[\w-]+ +[\w-]+.*=", line):
-        return "quotes around a name with spaces"
-    match = re.match(r"\s*([\w.-]+)\s*=\s*([A-Za-z].*)", line)
-    if match and match[2] not in ("true", "false"):
-        return f'quotes around the text: {match[1]} = "{match[2][:40]}"'
-    return ""
 
 
 # --- remembering units -------------------------------------------------------------------------------
@@ -349,29 +316,6 @@ def _entry(path: Path) -> Entry:
     )
 
 
-@functools.cache
-def sources() -> dict[str, Source]:
-    """Where the library's numbers come from, by key.
-
-    Examples
-    --------
-    >>> sources()["otto_2021"].year
-    2021
-    """
-    path = _data() / "sources.toml"
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, Source]).validate_python(data)
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        raise FaultyFile(path.name, [Fault(path.name, str(error), "TOML")]) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = f"{path.name}: {first['loc'][0]}"
-        raise FaultyFile(path.name, [Fault(where, repr(first["input"])[:60], first["msg"])]) from None
-
-
 def reference(key: str, spec: ModelSpec | None = None) -> dict[str, Any]:
     """The source behind a key, of the model's own file or the library, as plain values with the key.
 
@@ -382,5 +326,4 @@ def reference(key: str, spec: ModelSpec | None = None) -> dict[str, Any]:
     >>> reference("otto_2021")["doi"]
     '10.1007/s00228-021-03104-1'
     """
-    found = (spec.sources.get(key) if spec is not None else None) or sources().get(key)
-    return {"key": key, **(found.model_dump(exclude_none=True) if found else {"citation": key})}
+    return bibliography.reference(key, spec.sources if spec is not None else None)

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, Strict, WithJsonSchema
 
+from kinetamine.records import Seen
+from kinetamine.records.bibliography import Source
+
 __all__ = [
     "Applies",
     "Check",
@@ -54,7 +57,6 @@ Formula = Annotated[
     WithJsonSchema({"type": ["string", "number"], "description": "a formula, see docs; never run as code"}),
 ]
 Drug = Literal["S-ketamine", "R-ketamine", "racemate"]
-Seen = Literal["text", "abstract", "recalled", "derived"]
 
 
 class _Record(BaseModel):
@@ -72,22 +74,6 @@ class _Sourced(_Record):
         default=None, description="key of another source than the file's", examples=["otto_2021"]
     )
     note: Text | None = Field(default=None, description="a remark", examples=["fixed to the value of ..."])
-
-
-class Source(_Record):
-    """Where numbers come from; see `kinetamine.models.library.sources`."""
-
-    citation: Text = Field(description="the reference in full", examples=["Otto ME et al. J ... 2021;1:2-3"])
-    doi: Text | None = Field(
-        default=None, description="DOI without https://doi.org/", examples=["10.1000/182"]
-    )
-    url: Text | None = Field(default=None, description="address", examples=["https://..."])
-    year: Annotated[int, Strict()] | None = Field(
-        default=None, description="year of publication", examples=[2021]
-    )
-    seen_in: Text | None = Field(default=None, description="public place where the numbers were read")
-    seen: Seen = Field(default="recalled", description="how it was read", examples=["text"])
-    note: Text | None = Field(default=None, description="a remark")
 
 
 class Applies(_Record):

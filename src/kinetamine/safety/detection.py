@@ -20,17 +20,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kinetamine import units
-from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnknownName
-from kinetamine.safety.records import (
-    Names,
-    Record,
-    Seen,
-    Sourced,
-    check_sources,
-    read_rows,
-    read_table,
-    validated,
-)
+from kinetamine.errors import Fault, InputError, NoData, UnknownName
+from kinetamine.records import Names, Record, Seen, Sourced, raise_all, read_csv, read_toml, unknown
 
 if TYPE_CHECKING:
     from kinetamine.dosing import Dose, Regimen
@@ -144,7 +135,7 @@ class Desk(Record):
     share: dict[str, Spread]
     urine_flow: Spread
     creatinine: Creatinine
-    facts: tuple[Fact, ...]
+    facts: tuple[Fact, ...] = ()
 
     @functools.cached_property
     def matrix(self) -> Names:
@@ -191,15 +182,13 @@ def load() -> Desk:
 
     Examples
     --------
-    >>> len(load().facts)
-    123
+    >>> load().models[0] in load().immunoassays
+    False
     """
     name = "detection.toml"
-    facts = read_rows("detection.csv", Fact)
-    desk = validated(name, {"desk": {**read_table(name), "facts": facts}}, Desk)["desk"]
-    faults = list(nonsense(desk))
-    if faults:
-        raise FaultyFile(name, faults)
+    desk: Desk = read_toml(f"safety/{name}", Desk)
+    desk = desk.model_copy(update={"facts": read_csv("safety/detection.csv", Fact)})
+    raise_all(name, list(nonsense(desk)))
     return desk
 
 
@@ -211,8 +200,6 @@ def nonsense(desk: Desk) -> Iterable[Fault]:
         if fact.kind == "detection_window" and fact.doses is None and fact.not_compared is None:
             yield Fault(fact.id, "no doses", "doses, or why it is not compared")
     spreads = {**desk.share, "urine_flow": desk.urine_flow}
-    yield from check_sources((key, spread.source) for key, spread in spreads.items())
-    yield from check_sources([("creatinine", desk.creatinine.source)])
     for key, spread in spreads.items():
         if spread.low >= spread.high:
             yield Fault(key, f"{spread.low} to {spread.high}", "an ascending range")
@@ -220,7 +207,7 @@ def nonsense(desk: Desk) -> Iterable[Fault]:
     known = {assay for matrix in desk.matrices for assay in desk.assays(matrix)}
     for assay in (*desk.immunoassays, *(a for some in desk.usual.values() for a in some)):
         if assay not in known:
-            yield Fault("detection.toml", repr(assay), "an assay of detection.csv")
+            yield unknown("detection.toml", assay, known, "an assay of detection.csv")
     for model in desk.models:
         library.load(model, runnable=True)
 

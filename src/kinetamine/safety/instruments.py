@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from kinetamine.errors import Fault, FaultyFile, InputError, NoData
-from kinetamine.safety.records import Names, Record, check_sources, read_table, validated
+from kinetamine.errors import Fault, InputError, NoData
+from kinetamine.records import Names, Record, read_toml
 
 __all__ = ["Instrument", "Score", "instrument", "instruments", "score"]
 
@@ -145,23 +145,28 @@ def listed() -> dict[str, dict[str, Any]]:
     return {key: one.model_dump(mode="json") for key, one in instruments().items()}
 
 
+class _File(Record):
+    instrument: dict[str, Instrument]
+
+
 @functools.cache
 def instruments() -> dict[str, Instrument]:
     """Every scale, by its id.
 
     Examples
     --------
-    >>> len(instruments())
-    20
+    >>> instruments()["phq9"].items
+    9
     """
-    file = "instruments.toml"
-    found = validated(file, read_table(file)["instrument"], Instrument)
-    faults = [Fault(k, wrong, f"a total of {i.total}") for k, i in found.items() for wrong in i.sense]
-    faults += check_sources((f"{k}, {e.field}", e.source) for k, i in found.items() for e in i.evidence)
-    faults += [Fault(k, "no evidence", "a source for its rules") for k, i in found.items() if not i.evidence]
-    if faults:
-        raise FaultyFile(file, faults)
+    found: dict[str, Instrument] = read_toml("safety/instruments.toml", _File, sense=_nonsense).instrument
     return found
+
+
+def _nonsense(file: _File) -> Iterable[Fault]:
+    for k, i in file.instrument.items():
+        yield from (Fault(k, wrong, f"a total of {i.total}") for wrong in i.sense)
+        if not i.evidence:
+            yield Fault(k, "no evidence", "a source for its rules")
 
 
 @functools.cache

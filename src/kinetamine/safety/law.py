@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from kinetamine.errors import Fault, FaultyFile
-from kinetamine.safety.records import Names, Record, Sourced, read_rows, read_table, validated
+from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 
 __all__ = ["LegalRule", "jurisdictions", "law"]
 
@@ -37,16 +36,21 @@ class LegalRule(Sourced):
         return jurisdictions()[self.jurisdiction]
 
 
+class _File(Record):
+    jurisdiction: dict[str, _Jurisdiction]
+
+
 @functools.cache
 def _read() -> tuple[dict[str, _Jurisdiction], tuple[LegalRule, ...], Names]:
     file = "law.toml"
-    places = validated(file, read_table(file)["jurisdiction"], _Jurisdiction)
-    rows = read_rows("law.csv", LegalRule)
+    places = read_toml(f"safety/{file}", _File).jurisdiction
+    rows = read_csv("safety/law.csv", LegalRule)
     faults = [
-        Fault(r.id, repr(r.jurisdiction), f"a code of {file}") for r in rows if r.jurisdiction not in places
+        unknown(r.id, r.jurisdiction, places, f"a code of {file}")
+        for r in rows
+        if r.jurisdiction not in places
     ]
-    if faults:
-        raise FaultyFile("law.csv", faults)
+    raise_all("law.csv", faults)
     return places, rows, Names({k: (p.name, *p.also) for k, p in places.items()}, file)
 
 

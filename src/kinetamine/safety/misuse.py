@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kinetamine.errors import Fault, FaultyFile, InputError
+from pydantic import Field
+
+from kinetamine.errors import Fault, InputError
+from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.safety.findings import SEVERITIES
-from kinetamine.safety.records import Names, Record, Sourced, read_rows, read_table, validated
 
 __all__ = ["Fact", "Odds", "Threshold", "facts", "kinds", "thresholds", "topics", "urinary_odds"]
 
@@ -40,6 +42,16 @@ class Kind(Record):
 
     severity: Literal["exclude", "caution", "adjust", "monitor", "information"]
     means: str
+
+
+class _Odds(Record):
+    window_days: float = Field(gt=0)
+
+
+class _File(Record):
+    topic: dict[str, str]
+    kind: dict[str, Kind]
+    odds: _Odds
 
 
 @dataclass(frozen=True)
@@ -86,21 +98,19 @@ class Odds:
 @functools.cache
 def _read() -> tuple[dict[str, str], dict[str, Kind], float, tuple[Fact, ...]]:
     file = "misuse.toml"
-    data = read_table(file)
-    kinds = validated(file, data["kind"], Kind)
-    rows = read_rows("misuse.csv", Fact)
+    desk: _File = read_toml(f"safety/{file}", _File)
+    rows = read_csv("safety/misuse.csv", Fact)
     faults = []
     for r in rows:
-        if r.topic not in data["topic"]:
-            faults.append(Fault(r.id, repr(r.topic), f"a topic of {file}"))
+        if r.topic not in desk.topic:
+            faults.append(unknown(r.id, r.topic, desk.topic, f"a topic of {file}"))
         if r.low_ng_ml is None or r.high_ng_ml is None:
             if r.kind or r.low_ng_ml is not None or r.high_ng_ml is not None:
                 faults.append(Fault(r.id, "half a range", "low_ng_ml, high_ng_ml and kind"))
-        elif r.kind not in kinds or not 0 < r.low_ng_ml <= r.high_ng_ml:
+        elif r.kind not in desk.kind or not 0 < r.low_ng_ml <= r.high_ng_ml:
             faults.append(Fault(r.id, f"{r.kind!r} {r.low_ng_ml}-{r.high_ng_ml}", "a kind and a range"))
-    if faults:
-        raise FaultyFile("misuse.csv", faults)
-    return data["topic"], kinds, float(data["odds"]["window_days"]), rows
+    raise_all("misuse.csv", faults)
+    return desk.topic, desk.kind, desk.odds.window_days, rows
 
 
 def topics() -> dict[str, str]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kinetamine.errors import UnknownName
+from kinetamine.records import Record, Sourced, read_csv, read_toml
 from kinetamine.safety import perturbations
 from kinetamine.safety.perturbations import Observed, normal
-from kinetamine.safety.records import Sourced, read_rows, read_table
 
 __all__ = ["SEVERITIES", "Effect", "Interaction", "interactions", "known_names", "load", "resolved"]
 
@@ -36,6 +36,10 @@ class Effect(Sourced):
     severity: Literal["high", "moderate", "low", "none stated", "benefit"]
     evidence: Literal["people studied", "label", "review", "case reports", "not stated"]
     people: str | None = None
+
+
+class _Groups(Record):
+    groups: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,9 @@ def load() -> tuple[tuple[Effect, ...], dict[str, tuple[str, ...]]]:
     FaultyFile
         With every fault found.
     """
-    rows = read_rows("pd_interactions.csv", Effect)
-    return rows, {name: tuple(drugs) for name, drugs in read_table("drug_groups.toml")["groups"].items()}
+    return read_csv("safety/pd_interactions.csv", Effect), read_toml(
+        "safety/drug_groups.toml", _Groups
+    ).groups
 
 
 def _about(row: Effect) -> tuple[str, ...]:

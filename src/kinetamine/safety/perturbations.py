@@ -14,9 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kinetamine.errors import Fault, FaultyFile, UnknownName, nearest
-from kinetamine.safety import records
-from kinetamine.safety.records import Record, Sourced
+from kinetamine.errors import Fault, UnknownName, nearest
+from kinetamine.records import Record, Sourced, raise_all, read_csv, read_toml
 
 __all__ = [
     "Carrier",
@@ -170,13 +169,9 @@ def mechanism() -> Library:
 
 
 def _read(with_factors: bool) -> Library:
-    name = "perturbations.toml"
-    file = records.validated(name, {name: records.read_table(name)}, _File)[name]
-    factors = {
-        id: records.validated("factors.toml", group, Factor)
-        for id, group in (records.read_table("factors.toml") if with_factors else {}).items()
-    }
-    rows = records.read_rows("ddi_observed.csv", Observed)
+    file: _File = read_toml("safety/perturbations.toml", _File)
+    factors = read_toml("safety/factors.toml", dict[str, dict[str, Factor]]) if with_factors else {}
+    rows = read_csv("safety/ddi_observed.csv", Observed)
     found = Library(file.perturbations, factors, rows, file.handles, file.models, file.fit)
     return checked(found, with_factors)
 
@@ -189,9 +184,7 @@ def checked(found: Library, with_factors: bool = True) -> Library:
     FaultyFile
         With every fault found.
     """
-    faults = list(_nonsense(found, with_factors))
-    if faults:
-        raise FaultyFile("data/safety", faults)
+    raise_all("data/safety", list(_nonsense(found, with_factors)))
     return found
 
 
@@ -228,10 +221,6 @@ def find(name: str, given: str | None = None) -> tuple[str, Perturbation]:
 
 
 def _nonsense(found: Library, with_factors: bool) -> Iterable[Fault]:
-    from kinetamine.models import library
-
-    sources = library.sources()
-
     def known(where: str, name: str, names: Iterable[str], what: str) -> Iterable[Fault]:
         names = list(names)
         if name not in names:
@@ -259,8 +248,6 @@ def _nonsense(found: Library, with_factors: bool) -> Iterable[Fault]:
         for handle, factor in group.items():
             if not factor.low <= factor.value <= factor.high:
                 yield Fault(f"factors.toml, {id}.{handle}", str(factor.value), "a value within its interval")
-            for key in factor.sources:
-                yield from known(f"factors.toml, {id}.{handle}", key, sources, "a source")
     for row in found.observed:
         where = f"ddi_observed.csv, {row.id}"
         for id in row.ids:

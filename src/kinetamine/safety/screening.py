@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
+from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.safety import pd_interactions, perturbations
 from kinetamine.safety.findings import Finding, milder, ordered, worst
-from kinetamine.safety.records import Names, Record, Sourced, read_rows, read_table, validated
 
 __all__ = ["Person", "Screening", "Step", "guidance", "read_person", "rules", "screen", "session_plan"]
 
@@ -113,47 +113,57 @@ class _Desk:
     steps: tuple[Step, ...]
 
 
+class _Words(Record):
+    product: dict[str, _Product]
+    condition: dict[str, _Condition]
+    quantity: dict[str, _Quantity]
+    flags: dict[str, str]
+    liver: dict[str, str]
+    phase: dict[str, str]
+    guidance: dict[str, str]
+    medicine: dict[str, str]
+
+
+@functools.cache
+def _words_of_the_desk() -> _Words:
+    found: _Words = read_toml("safety/screening.toml", _Words)
+    return found
+
+
 @functools.cache
 def _desk() -> _Desk:
-    file = "screening.toml"
-    data = read_table(file)
-    products = validated(file, data["product"], _Product)
-    conditions = validated(file, data["condition"], _Condition)
-    quantities = validated(file, data["quantity"], _Quantity)
-    rows = read_rows("screening.csv", Rule)
-    steps = read_rows("session.csv", Step)
-    faults = []
-    for name, condition in conditions.items():
-        faults += [
-            Fault(name, repr(i), "a condition of this file") for i in condition.implies if i not in conditions
-        ]
-    for table in ("flags", "liver"):
-        faults += [
-            Fault(f"{table}.{k}", repr(v), "a condition of this file")
-            for k, v in data[table].items()
-            if v not in conditions
-        ]
+    file, words = "screening.toml", _words_of_the_desk()
+    products, conditions, quantities = words.product, words.condition, words.quantity
+    rows = read_csv("safety/screening.csv", Rule)
+    steps = read_csv("safety/session.csv", Step)
+    implied = [(name, i) for name, condition in conditions.items() for i in condition.implies]
+    implied += [(f"flags.{k}", v) for k, v in words.flags.items()]
+    implied += [(f"liver.{k}", v) for k, v in words.liver.items()]
+    faults = [
+        unknown(where, name, conditions, "a condition of this file")
+        for where, name in implied
+        if name not in conditions
+    ]
     used = [(r.id, r.product) for r in rows] + [(s.id, s.product) for s in steps]
-    faults += [Fault(id, repr(p), f"a product of {file}") for id, p in used if p not in products]
-    phases = {**data["phase"], **data["guidance"]}
-    faults += [Fault(s.id, repr(s.phase), f"a phase of {file}") for s in steps if s.phase not in phases]
+    faults += [unknown(id, p, products, f"a product of {file}") for id, p in used if p not in products]
+    phases = {**words.phase, **words.guidance}
+    faults += [unknown(s.id, s.phase, phases, f"a phase of {file}") for s in steps if s.phase not in phases]
     whens = {}
     for rule in rows:
         try:
             whens[rule.id] = _parse(rule.when, conditions, quantities)
         except ValueError as error:
             faults.append(Fault(rule.id, repr(rule.when), str(error)))
-    if faults:
-        raise FaultyFile(file, faults)
+    raise_all(file, faults)
     return _Desk(
         Names({k: p.also for k, p in products.items()}, file),
         Names({k: c.also for k, c in conditions.items()}, file),
         {k: c.implies for k, c in conditions.items()},
         quantities,
-        data["flags"],
-        data["liver"],
-        data["phase"],
-        data["guidance"],
+        words.flags,
+        words.liver,
+        words.phase,
+        words.guidance,
         rows,
         whens,
         steps,
@@ -327,7 +337,7 @@ def _medicines() -> frozenset[str]:
 
 @functools.cache
 def _other_words() -> dict[str, str]:
-    return dict(read_table("screening.toml")["medicine"])
+    return _words_of_the_desk().medicine
 
 
 @functools.cache
