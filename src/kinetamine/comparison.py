@@ -23,6 +23,7 @@ from kinetamine.results.output import column_quantiles
 from kinetamine.simulate import simulate
 from kinetamine.simulate.parts import share_of_drug
 from kinetamine.simulate.times import default_times
+from kinetamine.substances import ENANTIOMERS, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +32,6 @@ __all__ = ["Compared", "Comparison", "Spread", "compare", "near_misses"]
 
 #: concentrations of all models in one unit
 UNIT, INSIDE = "ng/mL", "mg/L"
-ENANTIOMERS = ("S-", "R-")
 NO_ROUTE, INCOMPLETE = "has no route", "incomplete"
 #: without a step: so many even times, and closer ones in the first hours after the first dose
 EVEN, CLOSE_H, CLOSE_STEP_H = 180, 2.0, 2 / 60
@@ -302,7 +302,7 @@ def _times(regimen: Regimen, until: float | str | None, step: float | str | None
 def _wanted(analyte: Any, drug: str, entries: Iterable[library.Entry]) -> tuple[str, ...]:
     """Analytes asked for; by default what is given."""
     if analyte is None:
-        return ("ketamine" if drug == "racemate" else drug,)
+        return (whole(drug),)
     asked = [analyte] if isinstance(analyte, str) else list(analyte)
     runnable = [library.load(e.id) for e in entries if e.kind == "pk" and e.status != "incomplete"]
     known = {o.analyte or name for spec in runnable for name, o in spec.outputs.items()}

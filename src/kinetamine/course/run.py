@@ -50,7 +50,7 @@ class CourseFile(Record):
     patients: int | None = Field(default=None, ge=1, le=_MOST_PATIENTS)
     seed: int | None = Field(default=None, ge=0)
     setting: str | tuple[str, ...] = ()
-    switches: dict[str, float] = {}
+    switches: dict[str, float] = Field(default={})
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 

@@ -17,11 +17,11 @@ import numpy as np
 from kinetamine.course.settings import Route, settings
 from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.substances import share as share_of
 
 __all__ = ["Sessions", "sessions", "strength"]
 
-_SHARE_S = {"S-ketamine": 1.0, "R-ketamine": 0.0, "racemate": 0.5}
-#: outputs of PK models that stand for the drug itself
+#: outputs of PK models that stand for the drug itself, in the order in which they are looked for
 _PARENTS = ("S-ketamine", "ketamine", "R-ketamine")
 
 
@@ -134,7 +134,7 @@ def sessions(
         if route.note:
             beyond[f"{dose.entry}: {route.note}"] = None
         amount = dose.amount * (weight_kg if dose.per_kg else 1.0)
-        share = _SHARE_S[drug]
+        share = share_of(drug, "S-ketamine")
         fields = tuple(sorted(dose.fields.items()))
         length = dose.duration_h if route.like is None else None
         # both enantiomers by the same kinetics; the mass that enters the nose or the gut is that of the dose
@@ -146,7 +146,7 @@ def sessions(
         if share < 1:
             notes["R-ketamine taken to have the kinetics of S-ketamine"] = None
         # exposure to S after the reference is that of its half of the mass
-        x = auc / (unit * _SHARE_S[ref.drug or "racemate"])
+        x = auc / (unit * share_of(ref.drug or "racemate", "S-ketamine"))
         row = rows.setdefault(dose.time_h, [0.0, 0.0, 0.0])
         row[0] += share * x
         row[1] += (1 - share) * x

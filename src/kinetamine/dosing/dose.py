@@ -14,11 +14,11 @@ from typing import Any
 from kinetamine.dosing.salts import SALTS
 from kinetamine.dosing.wording import describe
 from kinetamine.errors import DoseError
+from kinetamine.substances import DRUGS
 
 __all__ = ["DRUGS", "MAX_AMOUNT", "MAX_REPEATS", "MAX_TIME_H", "SALTS", "Dose"]
 
 #: what `Dose.drug` may be, besides None (the model's own drug)
-DRUGS = ("S-ketamine", "R-ketamine", "racemate")
 #: more repeats than this are taken for a slip
 MAX_REPEATS = 1_000_000
 #: the same for amounts (mg or mg/kg: 1 kg of drug) and times (h: 114 years)

@@ -10,13 +10,12 @@ import numpy as np
 
 from kinetamine.dosing.dose import Dose
 from kinetamine.errors import DoseError, UnknownName
+from kinetamine.substances import share
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["dose_events"]
-
-_SHARE = {"racemate": 0.5}  # mass of either enantiomer in a racemic dose
 
 
 def dose_events(
@@ -132,7 +131,7 @@ def _share(doses: Sequence[Dose], dose: Dose, drug: str | None) -> float:
     if dose.drug is None or dose.drug == drug:
         return 1.0
     if dose.drug == "racemate" and drug in ("S-ketamine", "R-ketamine"):
-        return _SHARE["racemate"]
+        return share(dose.drug, drug)
     if drug == "racemate":
         raise DoseError(
             "drug", f"{dose.drug} in a table of racemate", "an enantiomer or None", f"drug={dose.drug!r}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinetamine import substances
 from kinetamine.effects.keyed import Keyed
 from kinetamine.errors import Fault, InputError, NoData, UnknownName
 from kinetamine.models import library
@@ -167,7 +168,7 @@ def _job(
         )
     read = readings(pk, effect, allow)
     if drug == "racemate" and pk.drug != "racemate":
-        other = "R-" if pk.drug == "S-ketamine" else "S-"
+        other = substances.mirror(pk.drug)
         lost = next((r.drive for r in read if r.output is None and r.drive.analyte.startswith(other)), None)
         if lost is not None:
             raise NoData(

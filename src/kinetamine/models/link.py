@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinetamine import substances
 from kinetamine.errors import InputError, NoData
 from kinetamine.formulas.parse import parse
 from kinetamine.formulas.tree import Binary, Call, Expr, Name, Relation, Unary, to_source
@@ -129,7 +130,7 @@ def _reading(pk: ModelSpec, effect: ModelSpec, drive: Drive, allow: bool) -> Rea
         and output.scale is None
     }
     if not fits:
-        if pk.drug != "racemate" and drive.analyte.startswith(_mirror(pk.drug)):
+        if pk.drug != "racemate" and drive.analyte.startswith(substances.mirror(pk.drug)):
             return Reading(drive, None)  # the body does not turn one enantiomer into the other
         if drive.optional:
             return Reading(drive, None, f"{drive.analyte} is not in {pk.id}: {drive.optional}")
@@ -152,11 +153,6 @@ def _reading(pk: ModelSpec, effect: ModelSpec, drive: Drive, allow: bool) -> Rea
             _others(drive, "allow_site_mismatch=True (--allow-site-mismatch), which lowers the grade"),
         )
     return Reading(drive, name, caveat=f"{effect.id} {told}; the two differ most just after a dose")
-
-
-def _mirror(drug: str) -> str:
-    """What the names of the other enantiomer's substances begin with."""
-    return "R-" if drug.startswith("S-") else "S-"
 
 
 def _lacking(pk: ModelSpec, effect: ModelSpec, drive: Drive) -> NoData:
@@ -327,7 +323,7 @@ def _with(base: ModelSpec, effect: ModelSpec, found: Sequence[Reading]) -> Model
         spec._caveats |= {names[n]: caveats for n in effect.outputs}
     # with one enantiomer's model the other's share was set to zero: right for that drug only
     spec._pure = base.pure or any(
-        r.output is None and r.drive.analyte.startswith(_mirror(base.drug)) for r in found
+        r.output is None and r.drive.analyte.startswith(substances.mirror(base.drug)) for r in found
     )
     return spec
 
@@ -364,7 +360,7 @@ def side_by_side(pk: Model | Sequence[Model]) -> ModelSpec:
             raise InputError("model", repr(spec.id), "a pk model", f"effects = {spec.id!r}")
     if len(specs) == 1:
         return specs[0]
-    if sorted(s.drug for s in specs) != ["R-ketamine", "S-ketamine"]:
+    if sorted(s.drug for s in specs) != sorted(substances.PARENTS[:2]):
         given = ", ".join(f"{s.id} ({s.drug})" for s in specs)
         raise InputError("model", given, "one model of S-ketamine and one of R-ketamine")
     a, b = specs

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from kinetamine.records import Seen
 from kinetamine.records.bibliography import Source
+from kinetamine.substances import Drug
 
 __all__ = [
     "Applies",
@@ -56,7 +57,6 @@ Formula = Annotated[
     BeforeValidator(_formula_text),
     WithJsonSchema({"type": ["string", "number"], "description": "a formula, see docs; never run as code"}),
 ]
-Drug = Literal["S-ketamine", "R-ketamine", "racemate"]
 
 
 class _Record(BaseModel):

@@ -15,6 +15,7 @@ from kinetamine import units
 from kinetamine.errors import InputError, NoData
 from kinetamine.safety import misuse, pd_interactions, perturbations, screening
 from kinetamine.safety.findings import Finding, ordered, worst
+from kinetamine.substances import PARENTS
 
 if TYPE_CHECKING:
     from kinetamine.safety.perturbations import Observed, Perturbation
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Peak", "check"]
 
-_PARENT = ("ketamine", "S-ketamine", "R-ketamine")
 _IN_BLOOD = ("plasma", "blood", "serum")
 #: a peak is looked for minute by minute, in at most this many points
 _MOST_POINTS = 50_000
@@ -264,7 +264,7 @@ def _peaks(scenario: Scenario, notes: list[str]) -> tuple[Peak, ...]:
     found: dict[str, list[Any]] = {}
     for output in result.outputs.values():
         site = next((s for s in _IN_BLOOD if s in output.site), None)
-        if output.analyte in _PARENT and site is not None and output.values is not None:
+        if output.analyte in PARENTS and site is not None and output.values is not None:
             found.setdefault(output.site, []).append(output)
     peaks = []
     for site, outputs in found.items():

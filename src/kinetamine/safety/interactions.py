@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinetamine import substances
 from kinetamine.errors import InputError, NoData, UnknownName
 from kinetamine.formulas.parse import parse
 from kinetamine.formulas.tree import names
@@ -41,8 +42,6 @@ __all__ = [
 
 #: routes that reach the blood without passing gut wall and liver first
 _PAST_THE_LIVER = ("iv", "im", "sc", "inhaled")
-_PARENT = ("S-ketamine", "R-ketamine", "ketamine")
-_NORKETAMINE = ("S-norketamine", "R-norketamine", "norketamine")
 #: long enough for the area to be nearly whole
 _FOLLOWED_H = 96
 #: standard deviations on each side of a 95 % interval
@@ -381,8 +380,8 @@ def _by_clearance(spec: ModelSpec, factors: Mapping[str, float], why: str) -> di
     Formulas get a factor in front, which stands among the parameters.
     """
     whole, to_nor, other = _clearance_factors(factors)
-    body = _around(spec, _PARENT)
-    nor = _around(spec, _NORKETAMINE)
+    body = _around(spec, substances.forms("ketamine"))
+    nor = _around(spec, substances.forms("norketamine"))
     if not body:
         raise NoData("model", f"{spec.id}, without an output of ketamine", "a model of ketamine in blood")
     parameters, flows = dict(spec.parameters), dict(spec.flows)

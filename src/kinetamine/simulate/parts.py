@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kinetamine import substances
 from kinetamine.errors import InputError, NoData, SimulationFailed
 from kinetamine.formulas.evaluate import evaluate
 from kinetamine.formulas.parse import parse
@@ -43,7 +44,7 @@ def share_of_drug(spec: ModelSpec, drug: str | None) -> float:
             "a model of each enantiomer, side by side",
         )
     if drug == "racemate":
-        return 0.5
+        return substances.share(drug, spec.drug)
     if spec.drug == "racemate":
         raise NoData(
             f"model {spec.id}",
