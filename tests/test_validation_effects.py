@@ -13,6 +13,7 @@ from kinetamine.evidence.effects import compare, page
 from kinetamine.evidence.effects import observations as acute
 from kinetamine.evidence.effects.compare import Comparison
 from kinetamine.evidence.effects.observations import Observation
+from kinetamine.records.reading import _judged
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "validation_effects.md"
@@ -117,7 +118,9 @@ def test_a_module_that_cannot_answer_is_told(observations):
     ],
 )
 def test_faults_are_told_before_anything_runs(changes, told, monkeypatch):
-    monkeypatch.setattr(acute, "read_rows", lambda *_: [one(**changes)])
+    monkeypatch.setattr(
+        acute, "read_csv", lambda name, kind, sense: _judged(name, (one(**changes),), [], sense, None)
+    )
     with pytest.raises(FaultyFile, match=told):
         acute.load.__wrapped__()
 

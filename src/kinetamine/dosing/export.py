@@ -10,7 +10,7 @@ import numpy as np
 
 from kinetamine.dosing.dose import Dose
 from kinetamine.errors import DoseError, UnknownName
-from kinetamine.substances import share
+from kinetamine.substances import PARENTS, share
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,7 +130,7 @@ def _share(doses: Sequence[Dose], dose: Dose, drug: str | None) -> float:
         return 1.0
     if dose.drug is None or dose.drug == drug:
         return 1.0
-    if dose.drug == "racemate" and drug in ("S-ketamine", "R-ketamine"):
+    if dose.drug == "racemate" and drug in PARENTS[:2]:
         return share(dose.drug, drug)
     if drug == "racemate":
         raise DoseError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from kinetamine.dosing.salts import base_per_hydrochloride
 from kinetamine.dosing.toml_doses import read_table
 from kinetamine.dosing.wording import describe
 from kinetamine.errors import DoseError, Fault, FaultyFile, InputError
+from kinetamine.records import parse_toml
 
 if TYPE_CHECKING:
     import polars as pl
@@ -270,11 +270,7 @@ def _toml_tables(source: object, name: str) -> Sequence[Any]:
                 name, [Fault("file", reason, "a readable TOML file", "check the path")]
             ) from None
     if isinstance(source, str):
-        try:
-            source = tomllib.loads(source)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            cure = '[[doses]] phrase = "35 mg iv over 40 min"'
-            raise FaultyFile(name, [Fault("TOML", str(error), "valid TOML", cure)]) from None
+        source = parse_toml(source, name)
     if isinstance(source, Mapping):
         source = source.get("doses", ())
     if not isinstance(source, Sequence) or isinstance(source, (str, bytes)) or not source:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import functools
 import math
 import shlex
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kinetamine.errors import Fault, FaultyFile, UnknownName
-from kinetamine.safety.records import Record, Seen, check_sources, validated
+from kinetamine.errors import Fault, UnknownName
+from kinetamine.records import ById, Record, Seen, read_toml, unknown
 
 if TYPE_CHECKING:
     from kinetamine.population import Population
@@ -135,6 +133,10 @@ class Claim(Record):
         }
 
 
+class _File(Record):
+    claim: ById[Claim]
+
+
 def claims(*ids: str) -> list[Claim]:
     """The statements asked for, or all of them.
 
@@ -176,28 +178,25 @@ def load() -> dict[str, Claim]:
     FaultyFile
         Everything that is wrong, at once.
     """
-    return read(resources.files("kinetamine").joinpath("data/claims.toml").read_text("utf-8"))
+    return read()
 
 
-def read(text: str, name: str = "claims.toml") -> dict[str, Claim]:
-    """Claims from the text of a file, checked.
+def read(text: str | None = None, name: str = "claims.toml") -> dict[str, Claim]:
+    """Claims from the text of a file, by default the one that comes with kinetamine, checked.
 
     Raises
     ------
     FaultyFile
         Everything that is wrong, at once.
     """
-    tables = tomllib.loads(text)["claim"]
-    found = validated(name, {i: {"id": i, **table} for i, table in tables.items()}, Claim)
-    faults = check_sources((i, f.source) for i, claim in found.items() for f in claim.evidence)
-    faults += [
-        Fault(i, repr(c.compute.number), " or ".join(_NUMBERS))
-        for i, c in found.items()
-        if c.compute is not None and c.compute.number not in _NUMBERS
-    ]
-    if faults:
-        raise FaultyFile(name, faults)
+    found: dict[str, Claim] = read_toml(name, _File, text=text, sense=_nonsense).claim
     return found
+
+
+def _nonsense(file: _File) -> Iterable[Fault]:
+    for id, claim in file.claim.items():
+        if claim.compute is not None and claim.compute.number not in _NUMBERS:
+            yield unknown(id, claim.compute.number, _NUMBERS, " or ".join(_NUMBERS))
 
 
 # ---- the numbers

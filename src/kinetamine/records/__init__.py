@@ -12,7 +12,15 @@ from kinetamine.records.form import (
     unknown,
 )
 from kinetamine.records.names import Names
-from kinetamine.records.reading import check_sources, raise_all, read_csv, read_text, read_toml, source_faults
+from kinetamine.records.reading import (
+    check_sources,
+    data_folder,
+    raise_all,
+    read_csv,
+    read_text,
+    read_toml,
+    source_faults,
+)
 
 __all__ = [
     "ById",
@@ -21,6 +29,7 @@ __all__ = [
     "Seen",
     "Sourced",
     "check_sources",
+    "data_folder",
     "form_faults",
     "parse_toml",
     "raise_all",

@@ -13,13 +13,13 @@ from kinetamine.errors import Fault, FaultyFile, InputError
 from kinetamine.records import bibliography
 from kinetamine.records.form import parse_toml, record_of, records_in, rows_of, unknown
 
-__all__ = ["check_sources", "data", "raise_all", "read_csv", "read_text", "read_toml", "source_faults"]
+__all__ = ["check_sources", "data_folder", "raise_all", "read_csv", "read_text", "read_toml", "source_faults"]
 
 Kind = TypeVar("Kind")
 Row = TypeVar("Row", bound=BaseModel)
 
 
-def data() -> Any:
+def data_folder() -> Any:
     """The folder of the data files that come with kinetamine."""
     return resources.files("kinetamine") / "data"
 
@@ -32,7 +32,7 @@ def read_text(name: str | Path, folder: Any = None) -> str:
     InputError
         If it cannot be read or is not UTF-8.
     """
-    path = (data() if folder is None else folder) / name
+    path = (data_folder() if folder is None else folder) / name
     try:
         text: str = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

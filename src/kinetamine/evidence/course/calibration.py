@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
 
 import numpy as np
+from pydantic import Field
+
+from kinetamine.errors import Fault
+from kinetamine.records import Record, read_toml
 
 __all__ = ["Calibration", "InTurn", "Scale", "load"]
 
@@ -87,18 +89,75 @@ class Calibration:
         return [{k: Scale.of(k).back(float(v)) for k, v in zip(names, row, strict=True)} for row in rows]
 
 
+class _Estimate(Record):
+    value: float
+    low: float
+    high: float
+    start: float
+    prior_sd: float
+
+
+class _Pair(Record):
+    pair: tuple[str, str]
+    r: float = Field(ge=-1, le=1)
+
+
+class _Uncertainty(Record):
+    parameters: tuple[str, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    place: str = ""
+
+
+class _InTurn(Record):
+    family: str
+    outcomes: int
+    held_tenth: int
+    held_alone: int
+
+
+class _File(Record):
+    model: str
+    trials: str
+    left_out: tuple[str, ...]
+    seed: int
+    patients: int
+    outcomes: int
+    outcomes_per_arm: float
+    cost: float
+    parameters: dict[str, _Estimate]
+    confounded: tuple[_Pair, ...] = ()
+    uncertainty: _Uncertainty
+    in_turn: tuple[_InTurn, ...]
+
+
+def _nonsense(file: _File) -> Iterable[Fault]:
+    for name, p in file.parameters.items():
+        if not p.low <= p.value <= p.high:
+            yield Fault(
+                f"calibration.toml: {name}", f"{p.value:g} outside {p.low:g} to {p.high:g}", "a fresh fit"
+            )
+    size = len(file.parameters)
+    if {len(row) for row in file.uncertainty.covariance} | {len(file.uncertainty.covariance)} != {size}:
+        yield Fault("calibration.toml: covariance", "another size", f"a {size} x {size} matrix")
+
+
 @functools.cache
 def load() -> Calibration:
-    """The calibration that comes with kinetamine."""
-    path = resources.files("kinetamine").joinpath("data/trials/calibration.toml")
-    data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    """The calibration that comes with kinetamine.
+
+    Raises
+    ------
+    FaultyFile
+        With every fault of the file.
+    """
+    file: _File = read_toml("trials/calibration.toml", _File, sense=_nonsense)
     return Calibration(
-        data["model"],
-        data["trials"],
-        tuple(data["left_out"]),
-        data["outcomes"],
-        data["parameters"],
-        tuple((*c["pair"], c["r"]) for c in data.get("confounded", ())),
-        np.array(data["uncertainty"]["covariance"]),
-        tuple(InTurn(**one) for one in data["in_turn"]),
+        file.model,
+        file.trials,
+        file.left_out,
+        file.outcomes,
+        {name: p.model_dump() for name, p in file.parameters.items()},
+        tuple((*c.pair, c.r) for c in file.confounded),
+        np.array(file.uncertainty.covariance),
+        tuple(InTurn(**one.model_dump()) for one in file.in_turn),
     )

@@ -15,15 +15,14 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from kinetamine.course.model import surroundings
-from kinetamine.errors import Fault, FaultyFile, InputError
-from kinetamine.evidence.rows import Record, read_rows, unknown
+from kinetamine.errors import Fault, InputError
+from kinetamine.records import Record, Seen, raise_all, read_csv, read_text, source_faults, unknown
 
 __all__ = ["MEASURES", "Arm", "Design", "Outcome", "Trials", "load", "wilson"]
 
@@ -40,8 +39,6 @@ RATIOS = ("response_ratio", "response_odds_ratio", "remission_ratio", "remission
 
 #: one trial in so many is left out of the calibration
 LEFT_OUT = 10
-
-Seen = Literal["text", "abstract", "recalled", "derived"]
 
 
 class Arm(Record):
@@ -259,13 +256,12 @@ def load(folder: str | Path | None = None) -> Trials:
     >>> load().outcome("murrough2013_rep-ket-response_pct-12").value
     70.8
     """
-    root: Any = resources.files("kinetamine").joinpath("data/trials") if folder is None else Path(folder)
+    root, place = (None, "trials/") if folder is None else (Path(folder), "")
     faults: list[Fault] = []
-    arms = read_rows(root, "arms.csv", Arm, faults)
-    designs = read_rows(root, "designs.csv", Design, faults)
-    outcomes = read_rows(root, "outcomes.csv", Outcome, faults)
-    if faults:
-        raise FaultyFile("trials", faults)
+    arms = read_csv(f"{place}arms.csv", Arm, folder=root, into=faults)
+    designs = read_csv(f"{place}designs.csv", Design, folder=root, into=faults)
+    outcomes = read_csv(f"{place}outcomes.csv", Outcome, folder=root, into=faults)
+    raise_all("trials", faults)
     for name, rows in (("arms.csv", arms), ("designs.csv", designs)):
         seen: set[tuple[str, str]] = set()
         for row in rows:
@@ -274,27 +270,22 @@ def load(folder: str | Path | None = None) -> Trials:
             seen.add((row.trial, row.arm))
     digest = hashlib.sha256()
     for name in ("designs.csv", "outcomes.csv"):
-        digest.update(root.joinpath(name).read_bytes())
+        digest.update(read_text(f"{place}{name}", root).encode())
     found = Trials(
         {(a.trial, a.arm): a for a in arms},
         {(d.trial, d.arm): d for d in designs},
-        tuple(outcomes),
+        outcomes,
         digest.hexdigest()[:16],
     )
-    faults.extend(_nonsense(found))
-    if faults:
-        raise FaultyFile("trials", faults)
+    raise_all("trials", [*faults, *_nonsense(found)])
     return found
 
 
 def _nonsense(found: Trials) -> Iterable[Fault]:
     """Faults that the form of a row does not show."""
-    from kinetamine.models import library
-
-    sources = library.sources()
     for arm in found.arms.values():
-        if arm.source not in sources:
-            yield unknown(f"arms.csv {arm.trial} {arm.arm}, source", arm.source, sources)
+        yield from source_faults(f"arms.csv {arm.trial} {arm.arm}", arm)
+    yield from source_faults("outcomes.csv", found.outcomes)
     yield from _bad_designs(found)
     seen: set[str] = set()
     for o in found.outcomes:
@@ -302,8 +293,6 @@ def _nonsense(found: Trials) -> Iterable[Fault]:
         if o.id in seen:
             yield Fault(where, "the same id twice", "an id of its own")
         seen.add(o.id)
-        if o.source not in sources:
-            yield unknown(f"{where}, source", o.source, sources)
         if (o.unusable is None) != (o.measure is not None):
             yield Fault(f"{where}, measure", repr(o.measure), "a measure, or a reason in `unusable`")
         elif o.measure is not None:

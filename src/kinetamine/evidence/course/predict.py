@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from kinetamine.evidence.course.observations import SHARES, Design, Outcome, Trials
+from kinetamine.records import Record, Seen, read_toml
 
 if TYPE_CHECKING:
     from kinetamine.course.model import CourseModel
@@ -27,10 +27,45 @@ __all__ = ["NEVER", "Prediction", "Predictor"]
 NEVER = 1000.0
 
 
+class _Counted(Record):
+    source: str
+    seen: Seen
+    note: str | None = None
+
+
+class _Response(_Counted):
+    improvement: float = Field(gt=0, lt=1)
+
+
+class _Remission(_Counted):
+    score: float = Field(ge=0, le=60)
+
+
+class _Followed(_Counted):
+    improvement: float = Field(default=0.0, ge=0, lt=1)
+    score: float = Field(default=0.0, ge=0, le=60)
+    visits: int = Field(ge=1)
+    every_d: float = Field(gt=0)
+    follow_d: float = Field(gt=0)
+
+
+class _Pick(_Counted):
+    days_before: tuple[float, ...] = Field(min_length=1)
+
+
+class _Rules(Record):
+    response: _Response
+    remission: _Remission
+    relapse_after_response: _Followed
+    pick: _Pick
+    relapse_after_pick: _Followed
+
+
 @functools.cache
-def _rules() -> dict[str, Any]:
-    path = resources.files("kinetamine").joinpath("data/trials/rules.toml")
-    return tomllib.loads(path.read_text("utf-8"))
+def _rules() -> _Rules:
+    """How a trial counts, where its own row says nothing else."""
+    found: _Rules = read_toml("trials/rules.toml", _Rules)
+    return found
 
 
 @dataclass(frozen=True)
@@ -135,8 +170,8 @@ class Predictor:
         strengths = self._strengths(design.doses, own) if design.doses else np.zeros(len(sessions))
         rules = _rules()
         options = {
-            "response": rules["response"]["improvement"],
-            "remission": float(rules["remission"]["score"]),
+            "response": rules.response.improvement,
+            "remission": rules.remission.score,
         } | more
         # the mean of a trial is known far better than one patient's score: no clipping of the low and high
         baseline = (design.madrs_mean, design.madrs_sd, 5.0, 55.0)
@@ -155,16 +190,16 @@ class Predictor:
         last = design.session_days[-1]
         start = design.pick_day if design.pick_day is not None else last + 1
         rules = _rules()
-        how = rules["relapse_after_pick" if design.pick else "relapse_after_response"]
-        gap = how["every_d"]
-        visits = np.concatenate([[start], start + np.arange(gap, how["follow_d"] + gap, gap)])
+        how = rules.relapse_after_pick if design.pick else rules.relapse_after_response
+        gap = how.every_d
+        visits = np.concatenate([[start], start + np.arange(gap, how.follow_d + gap, gap)])
         if design.pick is None:
-            rule = [1, 2, 3, how["improvement"], how["visits"], 2, start]
+            rule = [1, 2, 3, how.improvement, how.visits, 2, start]
             arm = self._run(design, parameters, visits, relapse=np.array(rule, float))
             relapse, origin = arm["relapse_d"][np.isfinite(arm["relapse_start_d"])], last
         else:
-            before = start - np.array(rules["pick"]["days_before"], float)
-            rule = [1, 1, 0, how["score"], how["visits"], 2, start]
+            before = start - np.array(rules.pick.days_before, float)
+            rule = [1, 1, 0, how.score, how.visits, 2, start]
             # the clock starts for everybody; then those are picked whom the trial would have picked
             arm = self._run(
                 design, parameters, np.concatenate([before, visits]),
@@ -178,11 +213,11 @@ def _picked(pick: str, arm: Mapping[str, Any], weeks: int) -> np.ndarray:
     """Who is stable in the last four weeks: `weeks` scores before that of the last day, the oldest first."""
     rules = _rules()
     scores = arm["scores"][:, : weeks + 1]
-    well = scores <= rules["remission"]["score"]
+    well = scores <= rules.remission.score
     remission: np.ndarray = well[:, -2:].all(axis=1) & well[:, :-2].any(axis=1)
     if pick == "stable remission":
         return remission
-    better = scores[:, -2:] <= (1 - rules["response"]["improvement"]) * arm["baseline"][:, None]
+    better = scores[:, -2:] <= (1 - rules.response.improvement) * arm["baseline"][:, None]
     response: np.ndarray = better.all(axis=1) & ~remission
     return response
 
@@ -203,7 +238,7 @@ def _share(o: Outcome, arm: Mapping[str, Any]) -> float:
     k = arm["at"][o.day]
     what = str(o.measure).split("_")[0]
     if what == "remission":
-        return _cut(arm, k, float(o.cutoff or _rules()["remission"]["score"]))
+        return _cut(arm, k, float(o.cutoff or _rules().remission.score))
     if what in ("sustained", "late"):
         first = arm["response_d"]
         early, late = arm["response"][arm["at"][1.0]], arm["response"][k]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from kinetamine.effects.selection import effect_of
-from kinetamine.errors import Fault, FaultyFile
-from kinetamine.evidence.rows import Record, read_rows
+from kinetamine.errors import Fault
 from kinetamine.models import library
 from kinetamine.models.spec import ModelSpec
-from kinetamine.records import Seen, check_sources
+from kinetamine.records import Record, Seen, read_csv, unknown
 
 __all__ = ["DIFFERENCES", "Observation", "load"]
 
@@ -103,29 +101,19 @@ def load() -> tuple[Observation, ...]:
     >>> next(o.measure for o in load() if o.study == "Adams")
     'duration'
     """
-    faults: list[Fault] = []
-    rows = read_rows(resources.files("kinetamine") / "data" / "observations", _FILE, Observation, faults)
-    if not faults:
-        faults = [*check_sources((row.id, row.source) for row in rows), *_sense(rows)]
-    if faults:
-        raise FaultyFile(_FILE, faults)
-    return tuple(rows)
+    return read_csv(f"observations/{_FILE}", Observation, sense=_sense)
 
 
 def _sense(rows: Sequence[Observation]) -> Iterable[Fault]:
     known = {e.id for e in library.available() if e.status != "incomplete"}
-    seen: set[str] = set()
     for row in rows:
-        if row.id in seen:
-            yield Fault(row.id, "a second row", "one row for each id")
-        seen.add(row.id)
         if bool(row.predict) == bool(row.unusable) or bool(row.predict) != bool(row.measure):
             yield Fault(row.id, "predict, measure, unusable", "what predicts it and how, or why nothing does")
         for module, name in row.predict:
             if module not in known:
-                yield Fault(row.id, repr(module), "a model of the library that runs")
-            elif name not in _answers(library.load(module)):
-                yield Fault(row.id, repr(name), f"an effect or output of {module}")
+                yield unknown(row.id, module, known, "a model of the library that runs")
+            elif name not in (answers := _answers(library.load(module))):
+                yield unknown(row.id, name, answers, f"an effect or output of {module}")
 
 
 def _answers(spec: ModelSpec) -> set[str]:

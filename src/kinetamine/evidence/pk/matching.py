@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kinetamine.evidence.pk.observations import Arm
+from kinetamine.substances import ENANTIOMERS, part
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
@@ -93,15 +94,15 @@ def matches(name: str, arm: Arm, analytes: Iterable[str], specs: Mapping[str, Mo
         for spec in specs.values()
         if _gives(spec, arm, wanted) and _old_enough(spec, arm) and (doses := _doses(spec, arm))
     ]
-    if arm.drug == "racemate" and all(not a.startswith(("S-", "R-")) for a in wanted):
-        halves = [[_half(a, form) for a in wanted] for form in ("S", "R")]
+    if arm.drug == "racemate" and all(not a.startswith(ENANTIOMERS) for a in wanted):
+        halves = [[f"{form}{a}" for a in wanted] for form in ENANTIOMERS]
         s_models, r_models = (
             [
                 s
                 for s in specs.values()
-                if s.drug == f"{form}-ketamine" and _gives(s, arm, half) and _old_enough(s, arm)
+                if s.drug == f"{form}ketamine" and _gives(s, arm, half) and _old_enough(s, arm)
             ]
-            for form, half in zip("SR", halves, strict=True)
+            for form, half in zip(ENANTIOMERS, halves, strict=True)
         )
         found += [
             _match(arm, doses, (s, r))
@@ -124,14 +125,10 @@ def why_none(arm: Arm, analytes: Iterable[str], specs: Mapping[str, ModelSpec]) 
         return f"no model here takes {arm.drug} by the route {arm.route}"
     giving = [s for s in takes if _gives(s, arm, wanted)]
     if not giving:
-        total = arm.drug == "racemate" and not names.startswith(("S-", "R-"))
+        total = arm.drug == "racemate" and not names.startswith(ENANTIOMERS)
         both = "; the two enantiomers would need an S- and an R-model together" if total else ""
         return f"no model here gives {names} after {arm.drug} by the route {arm.route}{both}"
     return "; ".join(f"{s.id} covers {_ages(s)}" for s in giving) + f"; these are {_age_words(arm)}"
-
-
-def _half(analyte: str, form: str) -> str:
-    return f"{form}-{analyte}"
 
 
 def _gives(spec: ModelSpec, arm: Arm, analytes: Iterable[str]) -> bool:
@@ -211,7 +208,7 @@ def unusual_doses(match: Match, arm: Arm) -> Iterable[str]:
         limits = spec.applies.dose_mg
         if limits is None or arm.nominal_dose:
             continue
-        share = 0.5 if arm.drug == "racemate" and spec.drug != "racemate" else 1.0
+        share = part(arm.drug, spec.drug)
         kg = arm.weight or REFERENCE_WEIGHT_KG
         given = Regimen.parse(list(match.doses)).expanded()
         amounts: list[float] = []

@@ -10,28 +10,27 @@ what the row says, dose phrases can be read, sources are known). All faults of a
 
 from __future__ import annotations
 
-import functools
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from kinetamine import units
-from kinetamine.errors import Fault, FaultyFile, InputError
-from kinetamine.evidence.rows import Record, form_faults, read_rows, read_text, unknown
-
-__all__ = ["ANALYTES", "METRICS", "Arm", "Observations", "Point", "Value", "load", "molar_mass"]
-
-#: what was measured
-ANALYTES = tuple(
-    form + name
-    for name in ("ketamine", "norketamine", "hydroxynorketamine", "dehydronorketamine")
-    for form in ("", "S-", "R-")
+from kinetamine.errors import Fault, InputError
+from kinetamine.records import (
+    Record,
+    Seen,
+    raise_all,
+    read_csv,
+    read_toml,
+    source_faults,
+    unknown,
 )
+from kinetamine.substances import Drug, analytes, molar_mass
+
+__all__ = ["METRICS", "Arm", "Observations", "Point", "Value", "load"]
 
 #: measure → the unit it is compared in. The last four are kept for the record and cannot be compared.
 METRICS = {
@@ -52,7 +51,6 @@ METRICS = {
 }
 _NEVER_COMPARED = ("C_effect", "T_first", "share")
 
-Seen = Literal["text", "abstract", "recalled", "derived"]
 DataKind = Literal["observed", "model_based", "secondary"]
 
 
@@ -73,7 +71,7 @@ class Arm(Record):
     weight_kg: tuple[float, float] | None = None
     weight_mean: float | None = Field(default=None, gt=0, lt=400)
     female_percent: float | None = Field(default=None, ge=0, le=100)
-    drug: Literal["S-ketamine", "R-ketamine", "racemate"]
+    drug: Drug
     route: str
     formulation: str | None = None
     unlike: str | None = None
@@ -180,6 +178,10 @@ class Point(_Fact):
         return _to_common(self.value, self.unit, "ng/mL", self.analyte)
 
 
+class _File(Record):
+    arm: dict[str, Arm]
+
+
 @dataclass(frozen=True)
 class Observations:
     """All observations of one folder.
@@ -208,31 +210,6 @@ class Observations:
         return {name: tuple(points) for name, points in found.items()}
 
 
-def molar_mass(analyte: str) -> float:
-    """g/mol of a substance or either of its enantiomers.
-
-    Source: ``data/substances.toml`` and ``data/observations/analytes.toml``.
-
-    Examples
-    --------
-    >>> molar_mass("S-norketamine")
-    223.7
-    """
-    return _molar_masses()[analyte.removeprefix("S-").removeprefix("R-")]
-
-
-@functools.cache
-def _molar_masses() -> dict[str, float]:
-    data = resources.files("kinetamine").joinpath("data")
-    ketamine = tomllib.loads(data.joinpath("substances.toml").read_text("utf-8"))["ketamine"][
-        "molar_mass_base"
-    ]
-    others = tomllib.loads(data.joinpath("observations/analytes.toml").read_text("utf-8"))
-    return {"ketamine": ketamine["value"]} | {
-        name: one["molar_mass"]["value"] for name, one in others.items()
-    }
-
-
 def _to_common(value: float, unit: str, to: str, analyte: str) -> float:
     if to == "1":
         return value / 100 if unit == "%" else value
@@ -259,54 +236,31 @@ def load(folder: str | Path | None = None) -> Observations:
     >>> load().value("hasan_2021_iv_s_cl").unit
     'mL/min'
     """
-    root: Any = (
-        resources.files("kinetamine").joinpath("data/observations") if folder is None else Path(folder)
-    )
+    root, place = (None, "observations/") if folder is None else (Path(folder), "")
     faults: list[Fault] = []
-    arms = _read_arms(root, faults)
-    values = read_rows(root, "pk_values.csv", Value, faults)
-    points = read_rows(root, "pk_curves.csv", Point, faults)
-    if faults:
-        raise FaultyFile("observations", faults)
-    found = Observations(arms, tuple(values), tuple(points))
-    faults = list(_nonsense(found))
-    if faults:
-        raise FaultyFile("observations", faults)
+    file = read_toml(f"{place}pk_arms.toml", _File, folder=root, into=faults)
+    values = read_csv(f"{place}pk_values.csv", Value, folder=root, into=faults)
+    points = read_csv(f"{place}pk_curves.csv", Point, folder=root, into=faults)
+    raise_all("observations", faults)
+    found = Observations(file.arm, values, points)
+    raise_all("observations", list(_nonsense(found)))
     return found
-
-
-def _read_arms(root: Any, faults: list[Fault]) -> dict[str, Arm]:
-    try:
-        data = tomllib.loads(read_text(root, "pk_arms.toml"))
-    except tomllib.TOMLDecodeError as error:
-        faults.append(Fault("pk_arms.toml", str(error), "TOML"))
-        return {}
-    if data.get("format") != 1:
-        faults.append(Fault("pk_arms.toml format", repr(data.get("format")), "1"))
-    arms = {}
-    for name, table in data.get("arm", {}).items():
-        try:
-            arms[name] = Arm.model_validate(table)
-        except ValidationError as error:
-            faults.extend(form_faults(f"pk_arms.toml [arm.{name}]", error))
-    return arms
 
 
 def _nonsense(found: Observations) -> Iterable[Fault]:
     """Faults that the form of a row does not show."""
-    from kinetamine.models import library
-
-    sources = library.sources()
     yield from _bad_arms(found)
+    yield from source_faults("pk_values.csv", found.values)
+    yield from source_faults("pk_curves.csv", found.points)
     seen: set[str] = set()
     for value in found.values:
         where = f"pk_values.csv {value.id}"
         if value.id in seen:
             yield Fault(where, "the same id twice", "an id of its own")
         seen.add(value.id)
-        yield from _bad_fact(found, value, where, METRICS[value.metric], sources)
-        if value.reference is not None and value.reference not in ANALYTES:
-            yield unknown(f"{where}, reference", value.reference, ANALYTES)
+        yield from _bad_fact(found, value, where, METRICS[value.metric])
+        if value.reference is not None and value.reference not in analytes():
+            yield unknown(f"{where}, reference", value.reference, analytes())
         if (value.metric == "AUC_ratio") != (value.reference is not None):
             yield Fault(
                 f"{where}, reference", repr(value.reference), "the analyte below the line, for AUC_ratio only"
@@ -327,7 +281,7 @@ def _nonsense(found: Observations) -> Iterable[Fault]:
     times: dict[str, float] = {}
     for number, point in enumerate(found.points, start=2):
         where = f"pk_curves.csv line {number}"
-        yield from _bad_fact(found, point, where, "ng/mL", sources)
+        yield from _bad_fact(found, point, where, "ng/mL")
         if point.unusable is None:
             if point.time_h is None:
                 yield Fault(f"{where}, time_h", "nothing", "the time of the sample")
@@ -368,18 +322,14 @@ def _bad_arms(found: Observations) -> Iterable[Fault]:
                 yield Fault(f"{where}, doses", f"{phrases} of {drugs}", f"phrases that say {arm.drug}")
 
 
-def _bad_fact(
-    found: Observations, fact: Value | Point, where: str, common: str, sources: Mapping[str, Any]
-) -> Iterable[Fault]:
+def _bad_fact(found: Observations, fact: Value | Point, where: str, common: str) -> Iterable[Fault]:
     if fact.arm not in found.arms:
         yield unknown(f"{where}, arm", fact.arm, found.arms)
     elif fact.unusable is None and not found.arms[fact.arm].doses:
         yield Fault(f"{where}, arm", f"{fact.arm}, which has no doses", "doses, or a reason in `unusable`")
-    if fact.analyte not in ANALYTES:
-        yield unknown(f"{where}, analyte", fact.analyte, ANALYTES)
+    if fact.analyte not in analytes():
+        yield unknown(f"{where}, analyte", fact.analyte, analytes())
         return
-    if fact.source not in sources:
-        yield unknown(f"{where}, source", fact.source, sources)
     try:
         _to_common(1.0, fact.unit, common, fact.analyte)
     except InputError as error:

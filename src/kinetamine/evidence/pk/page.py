@@ -6,15 +6,14 @@ Numbers are written with three significant digits, so that the last bits of a ma
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from kinetamine.evidence.pk.compare import fold_statistics, grouped, statistics
 from kinetamine.evidence.pk.observations import METRICS, Arm, Observations
 from kinetamine.evidence.tables import NONE, significant, table
 from kinetamine.models import library
+from kinetamine.records import read_toml
 
 if TYPE_CHECKING:
     from kinetamine.evidence.pk.compare import Check, Comparison, Curve, Report, Statistics
@@ -393,8 +392,8 @@ def _checks(report: Report) -> str:
 @functools.cache
 def _remarks() -> dict[str, str]:
     """What is known about models that disagree with their own papers."""
-    path = resources.files("kinetamine").joinpath("data/observations/remarks.toml")
-    return {name: " ".join(text.split()) for name, text in tomllib.loads(path.read_text("utf-8")).items()}
+    found = read_toml("observations/remarks.toml", dict[str, str])
+    return {name: " ".join(text.split()) for name, text in found.items()}
 
 
 def _check_table(members: Sequence[Check]) -> str:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetamine import units
+from kinetamine import substances, units
 from kinetamine.evidence.pk.matching import REFERENCE_WEIGHT_KG, Match
-from kinetamine.evidence.pk.observations import Arm, molar_mass
+from kinetamine.evidence.pk.observations import Arm
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
@@ -169,7 +169,9 @@ class Predictor:
         if any("iv" not in spec.entries for spec in match.models):
             raise NotDerivable("needs an intravenous dose, which the model does not take")
         doses = (f"{BOLUS_MG:g} mg {arm.drug} iv",)
-        return self._run(match.models, doses, people(arm), crowd, ()), BOLUS_MG * _share(arm, analyte)
+        return self._run(match.models, doses, people(arm), crowd, ()), BOLUS_MG * substances.part(
+            arm.drug, analyte
+        )
 
     def _kinetics(self, match: Match, arm: Arm, metric: str, analyte: str, crowd: bool) -> Floats:
         found, dose = self._bolus(match, arm, analyte, crowd)
@@ -188,7 +190,7 @@ class Predictor:
     def _bioavailability(self, match: Match, arm: Arm, analyte: str, crowd: bool) -> Floats:
         bolus, dose = self._bolus(match, arm, analyte, crowd)
         given = self.curves(match, arm, crowd=crowd)
-        amount = _base_mg(match.doses, given.weight) * _share(arm, analyte)
+        amount = _base_mg(match.doses, given.weight) * substances.part(arm.drug, analyte)
         area = _area(given.time_h, given.of(analyte), None) / amount
         return area / (_area(bolus.time_h, bolus.of(analyte), None) / dose)
 
@@ -282,14 +284,9 @@ def _collect(
         analyte = output.analyte or name
         c = np.asarray(result[name], dtype=np.float64) * units.convert(1.0, output.unit, "ng/mL")
         if any((spec.id, analyte) in _IN_KETAMINE_MASS for spec in models):
-            c = c * molar_mass(analyte) / molar_mass("ketamine")
+            c = substances.in_own_mass(c, str(analyte), "S-ketamine")
         values[str(analyte)] = c
     return Curves(np.asarray(times), values, covariates.get("weight", REFERENCE_WEIGHT_KG))
-
-
-def _share(arm: Arm, analyte: str) -> float:
-    """How much of the drug given `analyte` belongs to: an enantiomer is half of a racemate."""
-    return 0.5 if arm.drug == "racemate" and analyte.startswith(("S-", "R-")) else 1.0
 
 
 def _base_mg(doses: tuple[str, ...], weight: float) -> float:
