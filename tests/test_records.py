@@ -204,7 +204,7 @@ def test_what_is_not_toml_is_told_with_its_line():
 
 
 def test_ids_are_given_once():
-    with pytest.raises(FaultyFile, match="second row"):
+    with pytest.raises(FaultyFile, match="twice"):
         read_csv("x.csv", Sourced, text="id,source,seen\na,otto_2021,text\na,otto_2021,text\n")
 
 

@@ -139,7 +139,7 @@ def _twice(name: str, found: Any) -> Iterable[Fault]:
     for row in found:
         one = getattr(row, "id", None)
         if one in ids:
-            yield Fault(f"{name}: {one}", "a second row of that id", "each id once")
+            yield Fault(f"{name}: {one}", "given twice", "each id once")
         if one is not None:
             ids.add(one)
 
@@ -148,8 +148,10 @@ def source_faults(name: str, found: Any) -> list[Fault]:
     """A fault for each source named anywhere in a record that the bibliography does not have."""
     pairs = []
     for place, record in records_in(found):
-        keys = [getattr(record, "source", None), *(getattr(record, "sources", None) or ())]
-        pairs += [(f"{name}: {place}".removesuffix(": "), key) for key in keys if isinstance(key, str)]
+        where = f"{name}: {place}." if place else f"{name}: "
+        keys = [("source", getattr(record, "source", None))]
+        keys += [("sources", key) for key in getattr(record, "sources", None) or ()]
+        pairs += [(where + field, key) for field, key in keys if isinstance(key, str)]
     return check_sources(pairs)
 
 
