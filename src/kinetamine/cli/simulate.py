@@ -146,7 +146,7 @@ def _people(result: Result | TableResult) -> str:
 
 
 def _summary(result: Result) -> list[dict[str, str]]:
-    if result.streamed and not result.exposure_arrays:
+    if not result.measurable:
         return []
     return result.summary()
 

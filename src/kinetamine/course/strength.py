@@ -83,7 +83,7 @@ def _auc(model: str, entry: str, amount: float, duration_h: float | None, fields
     # fine while the session lasts, then out to where the tail is a line
     times = np.concatenate([np.arange(0, 12, 0.1), np.arange(12, 97, 1.0)])
     result = simulate(spec, [dose], Patient(weight=weight), times=times, outputs=[output])
-    measures = result.exposure().row(0, named=True)
+    measures = result.exposure(shown=True).row(0, named=True)
     auc = float(measures["auc_inf"] or measures["auc_last"])
     return auc, result.output(output).grade, result.output(output).reasons
 

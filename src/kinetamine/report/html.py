@@ -313,7 +313,7 @@ def _exposure(
     """Blocks of the exposure table, one line per output for the top of the page, and why it is missing."""
     if not result.outputs or not len(result.time_h):
         return [], [], "There is nothing to measure."
-    if isinstance(result, Result) and result.streamed and set(result.outputs) - set(result.exposure_arrays):
+    if isinstance(result, Result) and not result.measurable:
         return (
             [],
             [],

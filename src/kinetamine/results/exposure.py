@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,22 @@ TITLES = {
     "half_life_h": "half-life",
     "time_above_h": "time above level",
 }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Exposure of one output.
+
+    Parameters
+    ----------
+    values : array (patient, measure)
+        Columns as `kinetamine.engine.nca.MEASURES`.
+    remark : str
+        Why something cannot be told.
+    """
+
+    values: np.ndarray[Any, Any]
+    remark: str = ""
 
 
 def levels(names: Sequence[str], thresholds: Mapping[str, float] | float | None) -> dict[str, float]:
@@ -60,14 +77,22 @@ def window(from_h: float, to_h: float | None) -> tuple[float, float]:
 
 
 def grid_frame(
-    result: Result, thresholds: Mapping[str, float] | float | None, from_h: float, to_h: float | None
+    result: Result,
+    thresholds: Mapping[str, float] | float | None,
+    from_h: float,
+    to_h: float | None,
+    shown: bool = False,
 ) -> pl.DataFrame:
     """Exposure of a result on a time grid, one row per patient and output."""
     import polars as pl
 
     start, end = window(from_h, to_h)
     names = list(result.outputs)
-    if result.streamed:
+    own: Mapping[str, Measured] = {}
+    if result.measure is not None and not shown:
+        level = levels(names, thresholds)
+        own = result.measure(level, start, end)
+    elif result.streamed:
         level = _streamed_levels(result, thresholds, start, end)
     else:
         level = levels(names, thresholds)
@@ -75,7 +100,10 @@ def grid_frame(
     frames = []
     for name in names:
         output = result.outputs[name]
-        if output.values is None:
+        remark = ""
+        if name in own:
+            measured, remark = own[name].values, own[name].remark
+        elif output.values is None:
             measured = np.asarray(result.exposure_arrays[name], dtype=np.float64)
         else:
             from kinetamine.engine import nca
@@ -83,7 +111,8 @@ def grid_frame(
             measured = nca.measure(result.time_h, output.values, level[name], start, end, threads=None)
         if failed.any():
             measured = np.where(failed[:, None], np.nan, measured)
-        frames.append(_frame({"patient": np.arange(result.n, dtype=np.int64)}, output, measured, level[name]))
+        who = {"patient": np.arange(result.n, dtype=np.int64)}
+        frames.append(_frame(who, output, measured, level[name], remark, (from_h, to_h)))
     return pl.concat(frames) if frames else pl.DataFrame()
 
 
@@ -135,11 +164,18 @@ def table_frame(
             result.time_h[order], output.values[order], starts, level[name], start, end
         )
         measured[~result.ok] = np.nan
-        frames.append(_frame({"ID": result.labels}, output, measured, level[name]))
+        frames.append(_frame({"ID": result.labels}, output, measured, level[name], "", (from_h, to_h)))
     return pl.concat(frames) if frames else pl.DataFrame()
 
 
-def _frame(who: dict[str, Any], output: Output, measured: np.ndarray[Any, Any], level: float) -> pl.DataFrame:
+def _frame(
+    who: dict[str, Any],
+    output: Output,
+    measured: np.ndarray[Any, Any],
+    level: float,
+    remark: str,
+    asked: tuple[float, float | None],
+) -> pl.DataFrame:
     import polars as pl
 
     from kinetamine.engine.nca import MEASURES
@@ -151,9 +187,13 @@ def _frame(who: dict[str, Any], output: Output, measured: np.ndarray[Any, Any], 
         unit=pl.lit(output.unit),
         auc_unit=pl.lit(show.auc_unit(output.unit)),
         level=pl.lit(None if math.isnan(level) else level, dtype=pl.Float64),
+        remark=pl.lit(remark),
+        from_h=pl.lit(asked[0], dtype=pl.Float64),
+        to_h=pl.lit(asked[1], dtype=pl.Float64),
     )
     first = ["output", "unit", "auc_unit", "cmax", "tmax_h", "auc_last", "auc_inf", "half_life_h", "level"]
-    return frame.select([*who, *first, "time_above_h"])
+    window = ["from_h", "to_h"] if asked != (0.0, None) else []
+    return frame.select([*who, *first, "time_above_h", "remark", *window])
 
 
 def measure_unit(measure: str, unit: str) -> str:
@@ -206,13 +246,29 @@ def rows(outputs: Mapping[str, Output], frame: pl.DataFrame) -> list[dict[str, s
     result = []
     for name, output in outputs.items():
         row = {"output": name, "site": output.site, "unit": show.unit(output.unit), "grade": output.grade}
+        part = frame.filter(frame["output"] == name)
+        if "from_h" in part.columns:
+            row["measured"] = _window_words(part["from_h"][0], part["to_h"][0])
         for line in table.filter(table["output"] == name).iter_rows(named=True):
             measure = line["measure"]
             unit = "h" if measure.endswith("_h") else "unit × h" if measure.startswith("auc") else ""
             title = TITLES[measure] + (f", {unit}" if unit else "")
-            row[title] = show.span(line["q0.05"], line["q0.5"], line["q0.95"])
+            text = show.span(line["q0.05"], line["q0.5"], line["q0.95"])
+            told = line["n"] or measure not in ("auc_inf", "half_life_h")
+            row[title] = text if told else (part["remark"][0] or text)
         result.append(row)
     return result
+
+
+def _window_words(from_h: float, to_h: float | None) -> str:
+    """A window in words.
+
+    Examples
+    --------
+    >>> _window_words(0.0, 4.0), _window_words(24.0, None)
+    ('from 0 to 4 h', 'from 24 h on')
+    """
+    return f"from {from_h:g} h on" if to_h is None else f"from {from_h:g} to {to_h:g} h"
 
 
 def highest_rows(result: Result) -> list[dict[str, str]]:

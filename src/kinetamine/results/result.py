@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,9 @@ class Result(Simulated):
         Window of `exposure_arrays`, h; None = to the end.
     exposure_levels : dict of str to float
         Levels that `exposure_arrays` counts the time above.
+    measure : callable, optional
+        Measures exposure from the model itself, whatever the times shown: levels, from_h and to_h to measures of
+        every output.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class Result(Simulated):
     exposure_arrays: dict[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     exposure_window: tuple[float, float | None] = (0.0, None)
     exposure_levels: dict[str, float] = field(default_factory=dict)
+    measure: Callable[[Mapping[str, float], float, float], dict[str, _exposure.Measured]] | None = None
 
     def __post_init__(self) -> None:
         self.time_h = np.asarray(self.time_h, dtype=np.float64)
@@ -170,23 +174,32 @@ class Result(Simulated):
         thresholds: Mapping[str, float] | float | None = None,
         from_h: float = 0.0,
         to_h: float | None = None,
+        *,
+        shown: bool = False,
     ) -> pl.DataFrame:
         """Exposure measures of every patient and output.
+
+        What was simulated here is measured from the model itself, whatever the times shown: the terminal half-life
+        and the area to infinity of a linear model in closed form, peaks on times dense after every dose. Of a
+        non-linear model these times reach three terminal half-lives, or the area cannot be told (``remark``).
 
         Parameters
         ----------
         thresholds : dict of output to level, or one level for all, optional
             Adds the time above a level; in the output's unit.
         from_h, to_h : float
-            Window; `to_h` None = to the end.
+            A window; `to_h` None = without end. Measures are then of that window, which the frame says; the area
+            to infinity is left out when the window ends.
+        shown : bool
+            Measure the times shown instead, by the rules of non-compartmental analysis.
 
         Returns
         -------
         polars.DataFrame
             One row per patient (counted from 0, as the arrays are) and output: ``cmax`` (in ``unit``),
-            ``tmax_h``, ``auc_last`` and ``auc_inf`` (in ``auc_unit``; linear up, logarithmic down),
-            ``half_life_h`` (terminal, best adjusted R²), ``level``, ``time_above_h``. Null where it cannot
-            be determined.
+            ``tmax_h``, ``auc_last`` (to the last time shown) and ``auc_inf`` (in ``auc_unit``), ``half_life_h``
+            (terminal), ``level``, ``time_above_h``, ``remark``; ``from_h`` and ``to_h`` when a window was asked
+            for. Null where it cannot be determined.
 
         Raises
         ------
@@ -203,15 +216,19 @@ class Result(Simulated):
         >>> r.exposure().select("cmax", "auc_unit", "auc_inf", "half_life_h").row(0)
         (100.0, 'ng*h/mL', 1000.0..., 6.93...)
         """
-        return _exposure.grid_frame(self, thresholds, from_h, to_h)
+        return _exposure.grid_frame(self, thresholds, from_h, to_h, shown)
 
-    def summary(self) -> list[dict[str, str]]:
+    def summary(self, from_h: float = 0.0, to_h: float | None = None) -> list[dict[str, str]]:
         """Rows for a table on the screen: one per output, texts, median (5-95 %) over the patients.
 
         When only quantiles were kept: the highest point of each quantile's curve.
         """
-        measurable = not self.streamed or set(self.outputs) <= set(self.exposure_arrays)
-        return super().summary() if measurable else _exposure.highest_rows(self)
+        return super().summary(from_h, to_h) if self.measurable else _exposure.highest_rows(self)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether there is exposure of each patient: of curves, of the model itself, or measured while streaming."""
+        return not self.streamed or self.measure is not None or set(self.outputs) <= set(self.exposure_arrays)
 
     # ---- other forms
 

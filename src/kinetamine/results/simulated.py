@@ -110,7 +110,7 @@ class Simulated:
         """
         return _exposure.summarise(self.exposure(thresholds, from_h, to_h), q)
 
-    def summary(self) -> list[dict[str, str]]:
+    def summary(self, from_h: float = 0.0, to_h: float | None = None) -> list[dict[str, str]]:
         """Rows for a table on the screen: one per output, texts, median (5-95 %) over the people.
 
         Examples
@@ -121,7 +121,7 @@ class Simulated:
         >>> Result(t, {"C": out}, typical=True).summary()[0]["half-life, h"]
         '6.93'
         """
-        return _exposure.rows(self.outputs, self.exposure())
+        return _exposure.rows(self.outputs, self.exposure(None, from_h, to_h))
 
     def write(self, path: str | os.PathLike[str], format: str | None = None) -> None:
         """Write to a file: ``csv`` and ``parquet`` (every value) or ``json`` (as `to_json`).

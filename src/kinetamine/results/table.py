@@ -122,6 +122,6 @@ class TableResult(Simulated):
         records = f"{len(self.time_h):,} observation records"
         return f"<TableResult of {self._models()}: {people}, {records}; {self._quantities()}>"
 
-    def summary(self) -> list[dict[str, str]]:
+    def summary(self, from_h: float = 0.0, to_h: float | None = None) -> list[dict[str, str]]:
         """Rows for a table on the screen: one per output, texts, median (5-95 %) over the subjects."""
-        return super().summary() if self.outputs and len(self.time_h) else []
+        return super().summary(from_h, to_h) if self.outputs and len(self.time_h) else []

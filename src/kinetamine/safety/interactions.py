@@ -567,6 +567,6 @@ def _exposure(phrase: str, factors: tuple[tuple[str, float], ...]) -> dict[str, 
     spec = scaled(perturbations.mechanism().fit.model, dict(factors))
     end = (Regimen.parse(phrase).doses[0].duration_h or 0.0) + _FOLLOWED_H
     times = np.unique(np.concatenate([np.arange(0, 6, 0.02), np.arange(6, end, 0.5), [end]]))
-    table = simulate(spec, phrase, times=times).exposure()
+    table = simulate(spec, phrase, times=times).exposure(shown=True)
     columns = {(f"{mark}{m}"): table[c][i] for i, mark in enumerate(("", "NK ")) for m, c in _COLUMNS.items()}
     return {name: float(value) for name, value in columns.items()}

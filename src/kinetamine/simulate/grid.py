@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kinetamine.engine import nca, timeline
+from kinetamine.engine import timeline
 from kinetamine.engine.summarise import Quantiles
 from kinetamine.errors import CovariateError
 from kinetamine.population import add_residual
@@ -128,8 +128,8 @@ class GridRun(Run):
         times = len(self.share.times)
         self.step(piece, steps, out, (times, 1, offset * times))
 
-    def found(self, piece: Piece, observed: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs in their units from what the engine observed, arrays (patient, time); adds residual error."""
+    def curves(self, piece: Piece, observed: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs in their units from what the engine observed, arrays (patient, time)."""
         share, n = self.share, piece.stop - piece.start
         times = share.times
 
@@ -143,7 +143,11 @@ class GridRun(Run):
                     env[key] = v[:, None] if np.ndim(v) == 1 else v
             return {**env, "time": times - min((d.time_h for d in share.doses), default=0.0)}
 
-        found = self.named(observed.reshape(-1, n, len(times)), samples, (n, len(times)))
+        return self.named(observed.reshape(-1, n, len(times)), samples, (n, len(times)))
+
+    def found(self, piece: Piece, observed: np.ndarray) -> dict[str, np.ndarray]:
+        """As `curves`, with residual error where it is switched on."""
+        found, times = self.curves(piece, observed), self.share.times
         if self.population.residual:
             spec = self.model.spec
             for name in self.outputs:
@@ -194,12 +198,11 @@ class GridRun(Run):
 
     def streamed(
         self, q: Sequence[float], progress: Callable[[int], None] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Quantiles (q, time) and exposure measures (patient, measure) without keeping the curves."""
+    ) -> dict[str, np.ndarray]:
+        """Quantiles (q, time) without keeping the curves."""
         times = len(self.share.times)
         counters: dict[str, list[Quantiles]] = {o: [] for o in self.outputs}
         free: list[dict[str, Quantiles]] = []
-        measures = {o: np.full((self.n, len(nca.MEASURES)), np.nan, np.float32) for o in self.outputs}
         second = False
 
         def counter() -> dict[str, Quantiles]:
@@ -223,7 +226,6 @@ class GridRun(Run):
                     mine[name].refine(values)
                 else:
                     mine[name].count(values)
-                    measures[name][start:stop][good] = nca.measure(self.share.times, values, threads=1)
             free.append(mine)
 
         self.each(work, progress)
@@ -241,4 +243,4 @@ class GridRun(Run):
             for other in counters[o][1:]:
                 counters[o][0].merge_fine(other)
             out[o] = counters[o][0].result()
-        return out, measures
+        return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from kinetamine.models.compile import Compiled, compile_model
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import Output, Result, TableResult
+from kinetamine.results.exposure import Measured
 from kinetamine.simulate.birth import certificate
 from kinetamine.simulate.events import EventRun
+from kinetamine.simulate.exposure import OwnExposure
 from kinetamine.simulate.grade import grade
 from kinetamine.simulate.grid import GridRun
 from kinetamine.simulate.runner import refuse_failures
@@ -218,7 +220,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
     advanced = how.counter(people.n * len(shares) * (1 if q is None else 2))
     outputs: dict[str, Output] = {}
     shown: dict[str, np.ndarray] = {}
-    measures: dict[str, np.ndarray] = {}
+    own: dict[str, tuple[OwnExposure, str]] = {}
     status = np.zeros(people.n, np.int64)
     for share in shares:
         run = GridRun(share, how.threads, how.notify)
@@ -227,19 +229,29 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
             curves = run.stored(advanced)
             shown = {**run.people, **shown}
         else:
-            bands, exposure = run.streamed(q, advanced)
+            bands = run.streamed(q, advanced)
         refuse_failures(run, how.on_failure)
         status = np.where(status == 0, run.status, status)
         verdict, reasons = graded(share, run.people)
+        measures = OwnExposure(share, how.threads)
         for name in share.outputs:
             spec = share.model.spec
             key = name if sum(name in s.outputs for s in shares) == 1 else f"{spec.id}: {name}"
             kept = {x: bands[name][k] for k, x in enumerate(q)} if q is not None else {}
             outputs[key] = _output(spec, name, key, verdict, reasons, curves.get(name), kept)
-            if q is not None:
-                measures[key] = exposure[name]
+            own[key] = measures, name
     specs = [s.model.spec for s in shares]
     birth, citations = certificate(specs, people, regimen.describe().split("; "))
+
+    def measure(levels: Mapping[str, float], from_h: float, to_h: float) -> dict[str, Measured]:
+        found: dict[str, Measured] = {}
+        for one in dict.fromkeys(o for o, _ in own.values()):
+            keys = {name: key for key, (o, name) in own.items() if o is one}
+            asked = {name: levels[key] for name, key in keys.items()}
+            last = float(shares[0].times[-1])
+            found |= {keys[n]: m for n, m in one.measure(asked, from_h, to_h, last).items()}
+        return found
+
     return Result(
         shares[0].times,
         outputs,
@@ -250,7 +262,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         isinstance(people, Patient),
         tuple(regimen.expanded()),
         tuple(dict.fromkeys(note for s in specs for note in s.notes)),
-        measures,
+        measure=measure,
     )
 
 

@@ -1,0 +1,287 @@
+"""Exposure that does not depend on the times shown.
+
+The terminal half-life of a linear model and its area to infinity follow from the model itself; peaks are found on
+times of their own, dense after every start and end of a dose; of a non-linear model these times go on for three
+terminal half-lives, or it is said that the area cannot be told.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from kinetamine.engine import nca, terminal
+from kinetamine.engine.timeline import Doses
+from kinetamine.population import Patient
+from kinetamine.results.exposure import Measured
+from kinetamine.simulate.grid import GridRun
+from kinetamine.simulate.runner import Piece
+from kinetamine.simulate.share import Share
+
+__all__ = ["OwnExposure"]
+
+#: each time since a dose is this much longer than the one before it
+_RATIO = 1.06
+#: first interval after a dose begins or ends, h, and the most times in all
+_FIRST_H, _MOST_TIMES = 0.005, 8000
+#: how many terminal half-lives the times go on after the last dose: linear and other models
+_FOLLOWED, _REACHED = 10.0, 3.0
+#: an area is told when no more of it than this lies beyond the times
+_MOST_BEYOND = 0.2
+#: longest time looked at, h (about two years)
+_LONGEST_H = 20_000.0
+
+CMAX, TMAX, LAST, INFINITE, HALF, ABOVE = range(6)
+
+
+class OwnExposure:
+    """Measures exposure of one share of a request; nothing is computed before it is asked for.
+
+    Parameters
+    ----------
+    share : Share
+    threads : int
+    """
+
+    def __init__(self, share: Share, threads: int) -> None:
+        self.share, self.threads = share, threads
+        self.exact = share.model.linear and not any(d.steady_state for d in share.doses)
+
+    @functools.cached_property
+    def run(self) -> GridRun:
+        """The run on its own times."""
+        return GridRun(replace(self.share, times=self._times()), self.threads)
+
+    # ---- times
+
+    def _times(self) -> np.ndarray:
+        typical = GridRun(replace(self.share, population=self._typical(), occasion_starts=np.zeros(0)), 1)
+        piece = typical.prepare(0, 1)
+        turns = _turns(self.share, piece.doses)
+        end = turns[-1]
+        if self.share.model.linear:
+            half = self._half_life(piece)
+            return _own_times(turns, min(end + _FOLLOWED * half, end + _LONGEST_H))
+        far = end + 24.0
+        while far < end + _LONGEST_H:
+            times = _own_times(turns, far)
+            run = GridRun(replace(typical.share, times=times), 1)
+            curves = run.stored()
+            halves = [nca.measure(times, c)[0, HALF] for c in curves.values()]
+            longest = max((h for h in halves if math.isfinite(h)), default=math.inf)
+            if far - end >= _REACHED * longest:
+                break
+            far = end + min(2 * (far - end), _LONGEST_H) if not math.isfinite(longest) else end + 4 * longest
+        return _own_times(turns, far)
+
+    def _typical(self) -> Any:
+        people = self.share.population
+        if people.n == 1 and not people.variability:
+            return people
+        known = {} if "weight" in self.share.model.spec.covariates else {"weight": 70}
+        return Patient(**known)
+
+    def _half_life(self, piece: Piece) -> float:
+        halves = [
+            math.log(2) / r for r in (float(self._rate(piece, o)[0]) for o in self.share.outputs) if r > 0
+        ]
+        return max(halves, default=24.0)
+
+    # ---- what follows from the model itself
+
+    def _matrix(self, piece: Piece) -> dict[tuple[int, int], np.ndarray]:
+        """The system after the last dose, one array (patient,) per place."""
+        model = self.share.model
+        numbers = model.coefficients(piece.env, piece.shape)
+        return {place: values[-1] for place, values in zip(model.places, numbers, strict=True)}
+
+    def _seen(self, piece: Piece, output: str) -> list[int]:
+        """States that an output is made of."""
+        model = self.share.model
+        if output in model.sums:
+            return [s for s, _ in model.sums[output]]
+        return list(model.watched((output,)))
+
+    def _rate(self, piece: Piece, output: str) -> np.ndarray:
+        model, n = self.share.model, piece.stop - piece.start
+        states = terminal.between(model.places, piece.doses.state, self._seen(piece, output))
+        if not states:
+            return np.zeros(n)
+        return np.broadcast_to(terminal.slowest_rate(self._matrix(piece), states), n)
+
+    def _area(self, piece: Piece, output: str) -> np.ndarray | None:
+        """Area from the first dose to infinity, where a closed form gives it."""
+        model, n = self.share.model, piece.stop - piece.start
+        if not self.exact or output not in model.sums or piece.shape[0] > 1:
+            return None
+        states = terminal.between(model.places, piece.doses.state, self._seen(piece, output))
+        names = (output,)
+        weights = model.weights(piece.env, names, piece.shape)[:, -1]
+        weight_of = dict(zip((s for s, _ in model.sums[output]), weights, strict=True))
+        unit = terminal.areas(self._matrix(piece), states, weight_of)
+        doses = piece.doses
+        repeats = np.repeat(doses.additional + 1, np.diff(doses.first_part))
+        amount = np.where(doses.duration_h > 0, doses.value * doses.duration_h, doses.value)
+        total = np.zeros(n)
+        for part, state in enumerate(doses.state):
+            if state in unit:
+                total = total + unit[int(state)] * amount[part] * repeats[part]
+        return total
+
+    # ---- measuring
+
+    def measure(
+        self, levels: Mapping[str, float], from_h: float, to_h: float, last_h: float
+    ) -> dict[str, Measured]:
+        """Exposure of every output in a window of time.
+
+        Parameters
+        ----------
+        levels : dict of output to level
+            NaN: no time above it.
+        from_h, to_h : float, h
+            The window; to infinity when nobody asked for one.
+        last_h : float, h
+            Last time shown, where the area to last ends.
+        """
+        run, times = self.run, self.run.share.times
+        found = {o: np.full((run.n, len(nca.MEASURES)), np.nan) for o in self.share.outputs}
+        beyond = {o: np.zeros(run.n) for o in self.share.outputs}
+        firm = _turns(self.share, run.prepare(0, min(8, run.n)).doses)
+
+        def work(start: int, stop: int) -> None:
+            piece = run.prepare(start, stop)
+            observed = np.empty((run.solver.observed, (stop - start) * len(times)))
+            run.compute(piece, observed, 0)
+            fixed = piece.doses.turns() is not None
+            for name, curves in run.curves(piece, observed).items():
+                rows = nca.measure(times, curves, levels[name], from_h, to_h, threads=1)
+                _first_peaks(rows, times, curves, (from_h, to_h))
+                if fixed:
+                    _refine_peaks(rows, times, curves, firm, (from_h, to_h))
+                rows[:, LAST] = nca.measure(times, curves, math.nan, from_h, min(to_h, last_h), threads=1)[
+                    :, LAST
+                ]
+                beyond[name][start:stop] = self._tail(
+                    piece, name, rows, times, curves, levels[name], from_h, to_h
+                )
+                found[name][start:stop] = rows
+
+        run.each(work)
+        failed = run.status != 0
+        result = {}
+        for name, rows in found.items():
+            rows[failed] = np.nan
+            untold = np.isnan(rows[:, INFINITE]) & (beyond[name] > _MOST_BEYOND)
+            remark = ""
+            if untold.any() and math.isinf(to_h):
+                share = float(np.median(beyond[name][untold]))
+                remark = f"cannot be told: {share:.0%} of the area lies after {times[-1]:.4g} h"
+                remark = remark.replace("%", " %")
+            result[name] = Measured(rows, remark)
+        return result
+
+    def _tail(
+        self, piece: Piece, output: str, rows: np.ndarray, times: np.ndarray, curves: np.ndarray, level: float,
+        from_h: float, to_h: float,
+    ) -> np.ndarray:  # fmt: skip
+        """Fill in what lies after the times looked at; gives the share of the area there."""
+        whole = math.isinf(to_h)
+        end = curves[:, -1]
+        inside = nca.measure(times, curves, math.nan, from_h, math.inf, threads=1)[:, LAST]
+        with np.errstate(all="ignore"):
+            if self.share.model.linear:
+                rate = self._rate(piece, output)
+                rows[:, HALF] = np.where(rate > 0, math.log(2) / rate, np.nan)
+                exact = self._area(piece, output)
+                if exact is None:
+                    total = np.where(rate > 0, inside + end / rate, np.nan)
+                else:
+                    before = np.zeros(len(rows))
+                    if from_h > times[0]:
+                        before = nca.measure(times, curves, math.nan, -math.inf, from_h, threads=1)[:, LAST]
+                    total = np.where(rate > 0, np.maximum(exact - before, 0.0), np.nan)
+                    rows[:, LAST] = np.minimum(rows[:, LAST], np.where(rate > 0, total, np.inf))
+                late = (end > level) & (rate > 0) & (level > 0) & whole
+                rows[:, ABOVE] += np.where(late, np.log(end / level) / rate, 0.0)
+                rows[:, INFINITE] = total if whole else np.nan
+                return np.zeros(len(rows))
+            outside = nca.measure(times, curves, math.nan, from_h, math.inf, threads=1)
+            half, total = outside[:, HALF], outside[:, INFINITE]
+            beyond = np.where(np.isfinite(total), 1 - inside / total, 1.0)
+            reached = times[-1] - _turns(self.share, piece.doses)[-1] >= _REACHED * half
+            told = reached | (beyond <= _MOST_BEYOND)
+            rows[:, HALF] = np.where(told, half, np.nan)
+            rows[:, INFINITE] = np.where(told, total, np.nan) if whole else np.nan
+            return beyond
+
+
+def _turns(share: Share, doses: Doses) -> np.ndarray:
+    """Times at which something starts or ends, ascending, h: of the first patient."""
+    found = [0.0]
+    first = doses.first_part
+    for k, dose in enumerate(share.doses):
+        starts = dose.time_h + dose.every_h * np.arange(min(dose.count, 2000))
+        for part in range(first[k], first[k + 1]):
+            begin = starts + doses.lag_h[part, 0]
+            found += [*starts, *begin, *(begin + doses.duration_h[part, 0])]
+    times = np.unique(np.round(found, 12))
+    return times[np.isfinite(times)]
+
+
+def _own_times(turns: np.ndarray, far: float) -> np.ndarray:
+    """Times dense after each turn, growing apart until the next."""
+    ends = np.append(turns, max(far, turns[-1] + 1.0))
+    most = max(6, _MOST_TIMES // len(turns))
+    pieces = []
+    for start, stop in pairwise(ends):
+        gap = stop - start
+        first = min(_FIRST_H, gap / 8)
+        count = math.ceil(math.log(gap / first) / math.log(_RATIO)) + 1
+        if count > most:
+            count, first = most, max(first, gap / 200)
+        grid = np.geomspace(first, gap, count)
+        pieces.append(np.append(start, start + grid[:-1]))
+    return np.append(np.unique(np.concatenate(pieces)), ends[-1])
+
+
+def _first_peaks(
+    rows: np.ndarray, times: np.ndarray, curves: np.ndarray, window: tuple[float, float]
+) -> None:
+    """The time of a peak that is reached several times, but for rounding, is the first one."""
+    inside = np.flatnonzero((times >= window[0]) & (times <= window[1]))
+    if len(inside):
+        high = curves[:, inside] >= (rows[:, CMAX] * (1 - 1e-9))[:, None]
+        some = high.any(axis=1) & np.isfinite(rows[:, TMAX])
+        rows[some, TMAX] = times[inside][np.argmax(high[some], axis=1)]
+
+
+def _refine_peaks(
+    rows: np.ndarray, times: np.ndarray, curves: np.ndarray, turns: np.ndarray, window: tuple[float, float]
+) -> None:
+    """Put the peak of a smooth curve at the top of the parabola through its three highest times."""
+    inside = np.flatnonzero((times >= window[0]) & (times <= window[1]))
+    if len(inside) < 3:
+        return
+    t, c = times[inside], curves[:, inside]
+    top = np.searchsorted(t, np.where(np.isfinite(rows[:, TMAX]), rows[:, TMAX], t[0]))
+    edge = np.min(np.abs(t[:, None] - turns[None, :]), axis=1) < 1e-9 * np.maximum(1.0, t)
+    good = (top > 0) & (top < len(t) - 1)
+    k = np.clip(top, 1, len(t) - 2)
+    good &= ~edge[k]
+    r = np.arange(len(c))
+    t0, t1, t2 = t[k - 1], t[k], t[k + 1]
+    c0, c1, c2 = c[r, k - 1], c[r, k], c[r, k + 1]
+    with np.errstate(all="ignore"):
+        left, right = (c1 - c0) / (t1 - t0), (c2 - c1) / (t2 - t1)
+        bend = (right - left) / (t2 - t0)
+        at = 0.5 * (t0 + t1) - left / (2 * bend)
+        height = c1 + (at - t1) * (left + bend * (at - t0))
+    good &= np.isfinite(height) & (height >= c1) & (at > t0) & (at < t2)
+    rows[good, CMAX], rows[good, TMAX] = height[good], at[good]
