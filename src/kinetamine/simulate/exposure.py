@@ -32,6 +32,8 @@ _RATIO = 1.06
 _FIRST_H, _MOST_TIMES = 0.005, 8000
 #: how many terminal half-lives the times go on after the last dose: linear and other models
 _FOLLOWED, _REACHED = 10.0, 3.0
+#: a last phase whose rate changes by less than this is one
+_STEADY = 0.01
 #: an area is told when no more of it than this lies beyond the times
 _MOST_BEYOND = 0.2
 #: longest time looked at, h (about two years)
@@ -72,13 +74,12 @@ class OwnExposure:
         while far < end + _LONGEST_H:
             times = _own_times(turns, far)
             run = GridRun(replace(typical.share, times=times), 1)
-            curves = run.stored()
-            halves = [nca.measure(times, c)[0, HALF] for c in curves.values()]
-            longest = max((h for h in halves if math.isfinite(h)), default=math.inf)
-            if far - end >= _REACHED * longest:
+            tails = [_last_phase(times, c, end) for c in run.stored().values()]
+            halves = [float(math.log(2) / rate[0]) for rate, steady, _ in tails if steady[0] and rate[0] > 0]
+            if len(halves) == len(tails) and far - end >= _REACHED * max(halves):
                 break
-            far = end + min(2 * (far - end), _LONGEST_H) if not math.isfinite(longest) else end + 4 * longest
-        return _own_times(turns, far)
+            far = end + 2 * (far - end)
+        return _own_times(turns, min(far, end + _LONGEST_H))
 
     def _typical(self) -> Any:
         people = self.share.population
@@ -196,7 +197,7 @@ class OwnExposure:
         end = curves[:, -1]
         inside = nca.measure(times, curves, math.nan, from_h, math.inf, threads=1)[:, LAST]
         with np.errstate(all="ignore"):
-            if self.share.model.linear:
+            if self.share.model.linear and output in self.share.model.sums:
                 rate = self._rate(piece, output)
                 rows[:, HALF] = np.where(rate > 0, math.log(2) / rate, np.nan)
                 exact = self._area(piece, output)
@@ -212,14 +213,36 @@ class OwnExposure:
                 rows[:, ABOVE] += np.where(late, np.log(end / level) / rate, 0.0)
                 rows[:, INFINITE] = total if whole else np.nan
                 return np.zeros(len(rows))
-            outside = nca.measure(times, curves, math.nan, from_h, math.inf, threads=1)
-            half, total = outside[:, HALF], outside[:, INFINITE]
-            beyond = np.where(np.isfinite(total), 1 - inside / total, 1.0)
-            reached = times[-1] - _turns(self.share, piece.doses)[-1] >= _REACHED * half
-            told = reached | (beyond <= _MOST_BEYOND)
-            rows[:, HALF] = np.where(told, half, np.nan)
+            rate, steady, last = _last_phase(times, curves, _turns(self.share, piece.doses)[-1])
+            total = inside + last / rate
+            beyond = np.where(np.isfinite(total) & (total > 0), 1 - inside / total, 1.0)
+            told = steady & (beyond <= _MOST_BEYOND)
+            rows[:, HALF] = np.where(told, math.log(2) / rate, np.nan)
             rows[:, INFINITE] = np.where(told, total, np.nan) if whole else np.nan
             return beyond
+
+
+def _last_phase(
+    times: np.ndarray, curves: np.ndarray, end: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How curves fall at their end: rate (1/h), whether it is the same for a while, and the last value.
+
+    The last fifth of the time since `end` is compared with the fifth before it. What has fallen below a billionth of
+    the peak is left out.
+    """
+    rows = np.arange(len(curves))
+    top = np.nanmax(np.where(np.isfinite(curves), curves, 0.0), axis=1, initial=0.0)
+    alive = curves > 1e-9 * top[:, None]
+    stop = len(times) - 1 - np.argmax(alive[:, ::-1], axis=1)
+    length = times[stop] - end
+    one = np.searchsorted(times, end + 0.8 * length)
+    two = np.searchsorted(times, end + 0.6 * length)
+    with np.errstate(all="ignore"):
+        log = np.log(np.where(curves > 0, curves, np.nan))
+        late = (log[rows, one] - log[rows, stop]) / (times[stop] - times[one])
+        early = (log[rows, two] - log[rows, one]) / (times[one] - times[two])
+        steady = (late > 0) & (np.abs(late - early) <= _STEADY * late)
+    return late, steady, curves[rows, stop]
 
 
 def _turns(share: Share, doses: Doses) -> np.ndarray:
