@@ -7,7 +7,7 @@ JOBS ?= 2
 
 SYSTEM_BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome
 
-.PHONY: help env browser demo test speed slow lint format bench docs clean
+.PHONY: help env browser demo test speed slow lint bounds format bench docs clean
 
 help:
 	@echo "make demo    simulate examples/depression_series.toml and write a report (makes .venv first)"
@@ -15,6 +15,7 @@ help:
 	@echo "make speed   how fast the page answers a slider (part of make test)"
 	@echo "make slow    the tests left out of it"
 	@echo "make lint    ruff, mypy and the import order of the rooms"
+	@echo "make bounds  a core of the suite with the lowest allowed and the newest versions of the libraries"
 	@echo "make bench   time per patient and time point next to other programs"
 	@echo "make docs    regenerate docs/cli.md, the picture, the pages of validation and docs/claims.md"
 	@echo "make clean   remove .venv and everything made"
@@ -61,6 +62,10 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# On the oldest and the newest Python found here on which those versions install.
+bounds: .venv/bin/python
+	$(BIN)/python .ci/bounds.py
+
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -81,5 +86,5 @@ docs: .venv/test.stamp
 	$(BIN)/kinetamine claims --format md > docs/claims.md
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	rm -rf .venv .bounds demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -357,3 +357,34 @@ def test_products_of_powers_add_up(factors):
     again, factor = unit(str(wanted))
     assert again == wanted
     assert factor == pytest.approx(1.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("broken", [AttributeError, ImportError, RuntimeError])
+def test_a_broken_library_of_units_is_not_the_users_fault(monkeypatch, broken):
+    from kinetamine import units
+
+    class Broken:
+        def __getattr__(self, name):
+            raise broken("no longer there")
+
+    monkeypatch.setattr(units, "_registry", Broken)
+    with pytest.raises(broken):
+        units._parsed("stone")
+
+
+@pytest.mark.parametrize(
+    "text", ["count-mL-", "mL**0", "a-b", "(mg", "mg/", "delta_decibel", "1/0", "mg**x", "not mg"]
+)
+def test_what_is_no_unit_is_refused_and_nothing_else_happens(text):
+    from kinetamine import units
+    from kinetamine.errors import UnitError
+
+    with pytest.raises(UnitError, match="a unit such as"):
+        units.parse(text)
+
+
+def test_powers_brackets_and_dots_are_units():
+    from kinetamine import units
+
+    for text in ("mg**(1/2)", "L/h/kg**0.75", "L.h^-1", "((mg)/(L))", "mg h / L"):
+        assert units.parse(text) is not None

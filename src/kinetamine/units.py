@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import tokenize
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -109,12 +110,13 @@ def parse(unit: str, where: str = "unit") -> Any:
         raise UnitError(where, repr(unit), "a unit such as L/h, 1/min, ng/mL, mg or h", "L/h")
     found = _parsed(text)
     # pint reads "hh" as a hundred hours; prefixes belong to g, L, mol, m and s only
-    if found is None or any(_PREFIXED_TIME.search(name) for name, _ in _items(found)):
+    if found is None or any(_STRANGE.search(name) for name, _ in _items(found)):
         raise UnitError(where, repr(unit), "a unit such as L/h, 1/min, ng/mL, mg or h", "L/h")
     return found
 
 
-_PREFIXED_TIME = re.compile(r"[a-z](hour|minute|day|week|month|year|percent)$")
+#: prefixes of units of time, and differences of offset units, which pint itself does not know again
+_STRANGE = re.compile(r"[a-z](hour|minute|day|week|month|year|percent)$|^delta_")
 
 
 def _items(found: Any) -> Any:
@@ -122,17 +124,45 @@ def _items(found: Any) -> Any:
     return _registry().Quantity(1, found).unit_items()
 
 
+_NAME = r"(?:[A-Za-z_%][A-Za-z_%0-9]*|[0-9]+(?:\.[0-9]+)?)"
+_NUMBER = r"-?(?!0+(?:\.0*)?(?![0-9.]))[0-9]+(?:\.[0-9]+)?"
+_POWER = rf"(?:\s*(?:\*\*|\^)\s*(?:{_NUMBER}|\(\s*-?[1-9][0-9]*\s*(?:/\s*[1-9][0-9]*\s*)?\)))?"
+_FLAT = re.compile(rf"\s*{_NAME}{_POWER}(?:(?:\s*[*/.]\s*|\s+){_NAME}{_POWER})*\s*")
+#: a bracket that is no power
+_INNER = re.compile(rf"(?<!\*\*)(?<!\^)\({_FLAT.pattern}\)")
+
+
+def _looks_like_a_unit(text: str) -> bool:
+    """Names and numbers with powers, multiplied and divided; brackets."""
+    while (simpler := _INNER.sub("x", text)) != text:
+        text = simpler
+    return _FLAT.fullmatch(text) is not None
+
+
 def _parsed(text: str) -> Any:
-    """A pint unit, or None."""
+    """A pint unit, or None if the text is none; a library that is broken must not read as the user's fault."""
     if text == "1":
         return _registry().dimensionless
+    if not _looks_like_a_unit(text):
+        return None
+    from pint import errors
+
+    not_one = (
+        errors.UndefinedUnitError,
+        errors.DefinitionSyntaxError,
+        errors.OffsetUnitCalculusError,
+        errors.DimensionalityError,
+        tokenize.TokenError,
+        ValueError,
+        ZeroDivisionError,
+    )
     try:
         return _registry().parse_units(text)
-    except Exception:
+    except not_one:
         try:  # "1/h" is a quantity to pint, not a unit
             quantity = _registry().parse_expression(text)
             return quantity.units if quantity.magnitude == 1 else None
-        except Exception:
+        except not_one:
             return None
 
 
@@ -342,9 +372,11 @@ def unit(text: str, where: str = "unit", *, body_weight: bool = False) -> tuple[
     fast = _COMMON.get((_clean(text), str(measured)))
     if fast is not None and not body_weight:
         return measured, fast
+    from pint import errors
+
     try:
         factor = float(_registry().Quantity(1.0, read).to(parse(str(measured))).magnitude)
-    except Exception:  # an offset unit such as degC
+    except (errors.OffsetUnitCalculusError, errors.DimensionalityError):  # an offset unit such as degC
         raise UnitError(where, repr(text), "a unit that is a plain multiple of others", "L/h") from None
     short = float(f"{factor:.14g}")  # 999.9999999999999 is 1000 that went through a division
     return measured, short if abs(short - factor) < 2.3e-16 * abs(factor) else factor
