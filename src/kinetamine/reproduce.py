@@ -138,7 +138,7 @@ def call(name: str, *arguments: Any, **options: Any) -> Code:
     >>> call("kt.Population", 10, seed=1, age=None)
     kt.Population(10, seed=1)
     """
-    words = [repr(a) for a in arguments]
+    words = [repr(a) for a in arguments if a is not None]
     words += [f"{key}={value!r}" for key, value in options.items() if value is not None and value != []]
     return Code(f"{name}({', '.join(words)})")
 

@@ -201,7 +201,11 @@ def read(
 
 
 def of_question(
-    values: Mapping[str, Any], name: str, face: str, places: Mapping[str, str] | None = None
+    values: Mapping[str, Any],
+    name: str,
+    face: str,
+    places: Mapping[str, str] | None = None,
+    regimen: Regimen | None = None,
 ) -> Scenario:
     """Check what a command line, a request or both over a file said, by field of `kinetamine.questions.Scenario`.
 
@@ -214,13 +218,15 @@ def of_question(
         ``command line`` or ``request``: how a field is called there.
     places : mapping, optional
         Fields that are called otherwise (``{"patients": "population.n"}``).
+    regimen : Regimen, optional
+        The doses, where they were read already.
 
     Raises
     ------
     InputError
         With every fault found.
     """
-    return _Reader(values, name, dict(places or {}), face, []).scenario()
+    return _Reader(values, name, dict(places or {}), face, [], regimen).scenario()
 
 
 class _Wrong(Exception):
@@ -229,8 +235,15 @@ class _Wrong(Exception):
 
 class _Reader:
     def __init__(
-        self, values: Mapping[str, Any], name: str, places: dict[str, str], face: str, faults: list[Fault]
+        self,
+        values: Mapping[str, Any],
+        name: str,
+        places: dict[str, str],
+        face: str,
+        faults: list[Fault],
+        regimen: Regimen | None = None,
     ) -> None:
+        self.regimen = regimen
         self.name, self.places, self.face, self.faults = name, places, face, faults
         self.first: KinetamineError | None = None
         self.said = {said.name: said for said in questions.Scenario.said()}
@@ -284,7 +297,7 @@ class _Reader:
             return
         if isinstance(self.first, FaultyFile) and len(self.faults) == len(self.first.faults):
             raise self.first  # all of it is in a model file or a table, which has its own name
-        if len(self.faults) == 1 and self.name == "command line":
+        if len(self.faults) == 1 and self.name in ("command line", "request"):
             fault = self.faults[0]
             raise InputError(fault.where, fault.given, fault.expected, fault.try_) from self.first
         raise FaultyFile(self.name, self.faults) from self.first
@@ -388,6 +401,8 @@ class _Reader:
     def doses(self, models: tuple[ModelSpec, ...]) -> Any:
         from kinetamine.dosing import EventTable, Regimen
 
+        if self.regimen is not None:
+            return self.regimen
         entries = list(dict.fromkeys(route for m in models for route in m.entries))
         fields = list(dict.fromkeys(f for m in models for f in m.dose_fields))
         value, events = self.asked.doses, self.asked.events
@@ -433,7 +448,11 @@ class _Reader:
         kind: Callable[..., Any] = Population if many else Patient
         faults = len(self.faults)
         if isinstance(options.get("age"), str):
-            options["age"] = people.ages(options["age"], self.place("age"))
+            try:
+                options["age"] = people.ages(options["age"], self.place("age"))
+            except InputError as error:
+                self.caught("age", error)
+                del options["age"]
         if options.get("n", 0) > _MOST_PATIENTS:
             self.fault("patients", options["n"], f"a whole number from 1 to {_MOST_PATIENTS}", "1000")
         fixed = self.covariates(models, many)

@@ -49,7 +49,7 @@ class Course(
     weeks: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = say(
         None, "Length, default 26.", "WEEKS", WHAT, unit="week", example=26.0
     )
-    patients: Count | None = again(People, "patients", None, "How many, default 1000.")
+    patients: Count | None = again(People, "patients", None, "How many, default 1000.", toml="")
     seed: Seed | None = say(None, "Same seed, same people.", "S", WHO, example=1)
     setting: Names | Text = say(
         [], "'open label' (default blinded), 'hospital', 'new oral drug', 'refractory'; repeat for more.", "WORDS",

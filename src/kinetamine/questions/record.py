@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -102,10 +102,11 @@ def say(
     )
 
 
-def again(record: type[Question], name: str, default: Any, help: str = "") -> Any:
-    """The field of another record with a default of its own, and perhaps another sentence."""
+def again(record: type[Question], name: str, default: Any, help: str = "", **other: Any) -> Any:
+    """The field of another record with a default of its own, and perhaps another sentence or other `Words`."""
     info = record.model_fields[name]
     words: Any = info.json_schema_extra
+    words = replace(words, **other)
     return Field(
         default, description=help or info.description, examples=info.examples, json_schema_extra=words
     )
@@ -212,13 +213,29 @@ class Question(BaseModel):
     called: ClassVar[str] = "request"
 
     @classmethod
-    def said(cls) -> list[Said]:
-        """All fields, in the order of the record."""
+    def said(cls, every: bool = False) -> list[Said]:
+        """All fields, in the order of the record; with `every` also those that one face alone has."""
         found = []
         for name, info in cls.model_fields.items():
-            words = info.json_schema_extra if isinstance(info.json_schema_extra, Words) else Words()
-            found.append(Said(name, info, words))
+            words = info.json_schema_extra
+            if isinstance(words, Words) or every:
+                found.append(Said(name, info, words if isinstance(words, Words) else Words()))
         return found
+
+    @classmethod
+    def like(cls, other: Question, **more: Any) -> typing.Self:
+        """The question with what `other` says in the fields that both have, and more.
+
+        Examples
+        --------
+        >>> from kinetamine import questions
+        >>> asked = questions.Compare(doses="84 mg nasal", patients=10, analyte=["ketamine"])
+        >>> questions.Effects.like(asked, seed=1).patients
+        10
+        """
+        mine = {said.name for said in cls.said()}
+        values = {said.name: value for said, value in other.told() if said.name in mine}
+        return cls.model_validate(values | {k: v for k, v in more.items() if v is not None}, strict=False)
 
     @classmethod
     def from_words(cls, given: Mapping[str, Any]) -> typing.Self:
@@ -344,9 +361,16 @@ class Question(BaseModel):
         cls, error: ValidationError, face: str, places: Mapping[str, str] | None = None
     ) -> list[Fault]:
         """What is wrong with the form of a question: one fault for each field, under the name its writer used."""
-        by_name = {key: said for said in cls.said() for key in (said.name, said.key)}
+        return cls.faults_of(error.errors(include_url=False), face, places)
+
+    @classmethod
+    def faults_of(
+        cls, items: Iterable[Any], face: str, places: Mapping[str, str] | None = None
+    ) -> list[Fault]:
+        """The same of pydantic's own rows."""
+        by_name = {key: said for said in cls.said(every=True) for key in (said.name, said.key)}
         found: dict[str, tuple[Said | None, list[Any]]] = {}
-        for item in error.errors(include_url=False):
+        for item in items:
             field, *inner = item["loc"] or ("",)
             said = by_name.get(str(field))
             name = said.name if said else str(field)
@@ -360,7 +384,7 @@ class Question(BaseModel):
     def _fault(cls, where: str, said: Said | None, items: list[Any], face: str) -> Fault:
         item = items[0]
         if said is None:
-            known = [one.place(face) for one in cls.said()]
+            known = [one.place(face) for one in cls.said(every=True)]
             close = nearest(where, known)
             cure = " or ".join(map(repr, close)) if close else "one of " + ", ".join(known)
             what = "a field of this request" if face == "request" else f"a key of a {cls.called}"
@@ -422,7 +446,8 @@ def _expected(item: Any, said: Said) -> str:
     """What a fault of pydantic's expected, in plain words."""
     kind, ctx = item["type"], item.get("ctx", {})
     if kind == "missing":
-        return said.help[:1].lower() + said.help[1:].rstrip(".") if said.help else "a value"
+        first = said.help.partition(";")[0].partition(". ")[0].rstrip(".")
+        return first[:1].lower() + first[1:] or "a value"
     for start, words in _PLAIN.items():
         if kind.startswith(start):
             return words.format(**ctx)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from kinetamine.errors import Fault, KinetamineError, nearest
+from kinetamine.questions.record import Question
 from kinetamine.web.json_text import dumps
 
 __all__ = ["HEADERS", "REFUSALS", "Busy", "Mistake", "Refused", "TooLong", "install", "refusal"]
@@ -97,17 +97,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-#: what public functions call an argument → what a request calls it
-_CALLED = {
-    "population": "age",  # that effects are refused for
-    "effects": "effect",
-    "models": "model",
-    "duration": "for",
-    "rules": "rule",
-    "n": "patients",
-}
-
-
 def refusal(kind: str, message: str, faults: Iterable[Fault] = ()) -> dict[str, Any]:
     """The shape of every refusal.
 
@@ -143,9 +132,10 @@ async def _own(request: Request, error: Any) -> Response:
     status = getattr(error, "status", 422)
     headers = {"Retry-After": "2"} if status == 503 else None
     faults, message = getattr(error, "faults", []), str(error)
-    if len(faults) == 1 and faults[0].where in _CALLED:
-        faults = [replace(faults[0], where=_CALLED[faults[0].where])]
-        message = str(faults[0])
+    record = _record(request)
+    if len(faults) == 1 and record is not None:
+        faults = record.renamed(error, "request")
+        message = str(faults[0]) if faults != error.faults else message
     return _answer(type(error).__name__, message, faults, status, headers)
 
 
@@ -167,33 +157,32 @@ async def _http(request: Request, error: Any) -> Response:
 
 
 async def _unreadable(request: Request, error: Any) -> Response:
-    known = _fields(request)
-    faults = [_fault(item, known) for item in error.errors()]
+    record = _record(request)
+    inside = [item for item in error.errors() if item["loc"][:1] == ("body",) and len(item["loc"]) > 1]
+    if record is not None and len(inside) == len(error.errors()):
+        items = [{**item, "loc": item["loc"][1:]} for item in inside]
+        faults = record.faults_of(items, "request")
+    else:
+        faults = [_fault(item) for item in error.errors()]
     many = "fault" if len(faults) == 1 else "faults"
     return _answer("FaultyRequest", f"{len(faults)} {many}: " + " | ".join(map(str, faults)), faults)
 
 
-def _fields(request: Request) -> list[str]:
-    """Names that the body of this route may have."""
+def _record(request: Request) -> type[Question] | None:
+    """The question that this route reads."""
     field = getattr(request.scope.get("route"), "body_field", None)
     record = getattr(getattr(field, "field_info", None), "annotation", None)
-    return [f.alias or n for n, f in getattr(record, "model_fields", {}).items()]
+    return record if isinstance(record, type) and issubclass(record, Question) else None
 
 
-def _fault(item: dict[str, Any], known: list[str]) -> Fault:
+def _fault(item: dict[str, Any]) -> Fault:
+    """A fault of a query, or of a body that is no record at all."""
+    if item["type"] == "json_invalid":
+        given = f"text that is not JSON ({item.get('ctx', {}).get('error', '')})"
+        return Fault("body", given, "a JSON object", '{"doses": "84 mg nasal"}')
     where = ".".join(str(part) for part in item["loc"][1:]) or "body"
     given = "nothing" if item["type"] == "missing" else repr(item.get("input"))[:60]
-    expected = str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    cure = ""
-    if item["type"] == "extra_forbidden":
-        expected, given = "a field of this request", repr(item["loc"][-1])
-        close = nearest(where, known)
-        cure = " or ".join(map(repr, close)) if close else "one of " + ", ".join(known)
-        cure = cure if len(item["loc"]) == 2 else "leaving it out"
-    elif item["type"] == "json_invalid":
-        where, given = "body", f"text that is not JSON ({item.get('ctx', {}).get('error', '')})"
-        expected, cure = "a JSON object", '{"doses": "84 mg nasal"}'
-    return Fault(where, given, expected, cure)
+    return Fault(where, given, str(item["msg"]).removeprefix("Input should be "))
 
 
 async def _bug(request: Request, error: Any) -> Response:

@@ -1,35 +1,27 @@
-"""From what a request says to arguments of public names. No file that a request names is ever read."""
+"""What this server does not do for a request: read files that it names, compute more than its limits."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kinetamine import units
+from kinetamine import questions, units
 from kinetamine.dosing import Regimen
-from kinetamine.errors import InputError, UnknownName
+from kinetamine.errors import UnknownName
 from kinetamine.models import library
-from kinetamine.population import Patient, Population
-from kinetamine.reproduce import Code, call
-from kinetamine.scenario import Scenario, read
+from kinetamine.questions import people
+from kinetamine.questions.shared import ModelText
+from kinetamine.scenario import Scenario, of_question
 from kinetamine.simulate.times import default_times
 from kinetamine.web.limits import Limits
-from kinetamine.web.requests import ModelText
 
 __all__ = [
-    "effects", "fixed", "mapping", "models", "one_or_several", "people", "people_code", "refuse_many",
-    "refuse_people", "regimen", "scenario", "shipped", "texts", "usual_models", "written",
+    "chosen", "effects", "loaded", "models", "refuse_many", "refuse_people", "regimen", "scenario", "shipped", "texts",
+    "written",
 ]  # fmt: skip
 
-#: names of `Population` that are no covariates; a table would be a file
-_NO_COVARIATES = frozenset(inspect.signature(Population).parameters) - {"fixed", "sex", "age"}
 
-
-def texts(value: str | Sequence[str]) -> list[str]:
+def texts(value: str | Sequence[Any]) -> list[Any]:
     """One or several as a list."""
     return [value] if isinstance(value, str) else list(value)
 
@@ -47,30 +39,42 @@ def shipped(where: str, name: str | None, known: Iterable[str], what: str) -> st
     return name
 
 
-@contextlib.contextmanager
-def models(given: Any, where: str = "model") -> Iterator[list[str]]:
-    """Models of a request as `library.load` takes them: ids of shipped ones, and files made of given texts.
+def models(given: Any, where: str = "model") -> list[str | ModelText]:
+    """Models of a request: ids of shipped ones, and texts of model files.
 
     Raises
     ------
     UnknownName
         If a name is not that of a shipped model.
-    FaultyFile
-        With all faults of a text.
     """
     asked = [] if given is None else given if isinstance(given, list) else [given]
     known = [entry.id for entry in library.available() if entry.kind == "pk"]
-    written = any(isinstance(model, ModelText) for model in asked)
-    with tempfile.TemporaryDirectory() if written else contextlib.nullcontext("") as folder:
-        found = []
-        for number, model in enumerate(asked):
-            if isinstance(model, ModelText):
-                path = Path(folder, f"model_{number + 1}.toml" if number else "model.toml")
-                path.write_text(model.text, encoding="utf-8")
-                found.append(str(path))
-            else:
-                found.append(str(shipped(where, model, known, "a model of the library")))
-        yield found
+    for model in asked:
+        if not isinstance(model, ModelText):
+            shipped(where, model, known, "a model of the library")
+    return asked
+
+
+def loaded(given: Any) -> Any:
+    """The same as public functions take them: none, one, or a list.
+
+    Raises
+    ------
+    UnknownName
+    FaultyFile
+        With all faults of a text.
+    """
+    found = [library.load_text(m.text) if isinstance(m, ModelText) else m for m in models(given)]
+    return None if not found else found[0] if len(found) == 1 else found
+
+
+def written(models: Sequence[str | ModelText]) -> Any:
+    """Models as a reader names them: a text that was given is a file of theirs; one stands by itself."""
+    names = [
+        m if isinstance(m, str) else f"model_{number}.toml" if number > 1 else "model.toml"
+        for number, m in enumerate(models, start=1)
+    ]
+    return None if not names else names[0] if len(names) == 1 else names
 
 
 def regimen(doses: str | list[str], limits: Limits) -> Regimen:
@@ -86,62 +90,6 @@ def regimen(doses: str | list[str], limits: Limits) -> Regimen:
     return read
 
 
-def fixed(given: Mapping[str, Any], age: str | None = None) -> dict[str, Any]:
-    """Covariates that a request fixes.
-
-    Raises
-    ------
-    InputError
-        For a name that is an option of a population, or an `age` that is given already.
-    """
-    for name, value in given.items():
-        if name in _NO_COVARIATES or (name == "age" and age is not None):
-            raise InputError(f"set.{name}", repr(value), "the name of a covariate", "weight")
-    return dict(given)
-
-
-def ages(text: str) -> float | tuple[float, float]:
-    """``40`` or ``18-65``.
-
-    Raises
-    ------
-    InputError
-    """
-    low, dash, high = text.partition("-")
-    try:
-        return (float(low), float(high)) if dash else float(low)
-    except ValueError:
-        raise InputError("age", repr(text), "years, one or two", "18-65") from None
-
-
-def people(
-    patients: int | None,
-    seed: int | None,
-    age: str | None,
-    given: Mapping[str, Any],
-    uncertainty: bool = True,
-) -> Patient | Population:
-    """The people of a request about effects; None is the typical patient.
-
-    Raises
-    ------
-    InputError
-    """
-    known = fixed(given, age)
-    if age is not None:
-        known["age"] = ages(age)
-    if patients is not None:
-        return Population(patients, seed=seed or 0, uncertainty=uncertainty, **known)
-    if isinstance(known.get("age"), tuple):
-        raise InputError("age", repr(age), "one age for one patient", "40")
-    return Patient(**known)
-
-
-def one_or_several(names: Sequence[Any]) -> Any:
-    """As public functions take models: none, one, or a list."""
-    return None if not names else names[0] if len(names) == 1 else list(names)
-
-
 def refuse_people(patients: int | None, limits: Limits, name: str) -> None:
     """Refuse more people than this server computes; the command `name` does.
 
@@ -152,7 +100,7 @@ def refuse_people(patients: int | None, limits: Limits, name: str) -> None:
     limits.check("patients", patients or 1, limits.patients, f"kinetamine {name} --patients {patients}")
 
 
-def refuse_many(patients: int, until: str, step: str, limits: Limits) -> None:
+def refuse_many(patients: int, until: float | str, step: float | str, limits: Limits) -> None:
     """Refuse more people and times than this server looks for effects in.
 
     Raises
@@ -186,8 +134,13 @@ def effects(names: Sequence[str]) -> list[str] | None:
     return list(names)
 
 
-def usual_models(body: Any, limits: Limits) -> list[str]:
-    """The pk models that effects of these doses in these people are computed from first.
+def chosen(body: Any, limits: Limits) -> tuple[list[str | ModelText], Regimen | None]:
+    """The models that a request names; else those that effects of its doses in its people are computed from first.
+
+    Returns
+    -------
+    list, Regimen or None
+        The doses, if they had to be read for that.
 
     Raises
     ------
@@ -196,68 +149,35 @@ def usual_models(body: Any, limits: Limits) -> list[str]:
     """
     from kinetamine.effects.choice import pk_models
 
+    if named := models(body.model):
+        return named, None
+    doses = regimen(body.doses, limits)
     refuse_people(body.patients, limits, "simulate")
-    who = people(body.patients, body.seed, body.age, body.set)
-    return pk_models(None, regimen(body.doses, limits), who)[0][0].id.split(" + ")
+    return list(pk_models(None, doses, people.of(body, uncertainty=True))[0][0].id.split(" + ")), doses
 
 
-def written(names: Sequence[str]) -> list[str]:
-    """Models as a reader names them: a text that was given is a file of theirs."""
-    return [Path(name).name if name.endswith(".toml") else name for name in names]
-
-
-def people_code(body: Any, uncertainty: bool | None = True) -> Code:
-    """The people of a request in Python."""
-    if body.patients is None:
-        return call("kt.Patient", **body.set)
-    fixed = {**body.set, **({} if body.age is None else {"age": ages(body.age)})}
-    return call("kt.Population", body.patients, seed=body.seed, uncertainty=uncertainty, **fixed)
-
-
-_PLACES = {"population.n": "patients", "population.seed": "seed", "population.age": "age"}
-_FIELDS = ("times", "until", "step", "outputs", "quantiles", "on_failure", "condition", "title", "product",
-           "conditions", "medications", "visit")  # fmt: skip
-
-
-def mapping(body: Any, names: Sequence[str]) -> dict[str, Any]:
-    """A request as a scenario file would say it; also what the reproducing scenario is written from."""
-    found: dict[str, Any] = {"model": list(names) if len(names) != 1 else names[0]}
-    doses = texts(body.doses)
-    found["doses"] = doses if len(doses) > 1 else doses[0]
-    for key in _FIELDS:
-        if value := getattr(body, key, None):
-            found[key] = value
-    if body.with_:
-        found["with"] = list(body.with_)
-    table = dict(body.set)
-    if body.patients is not None:
-        options = {"n": body.patients, "seed": body.seed, "age": body.age}
-        options |= {key: getattr(body, key, False) or None for key in ("uncertainty", "residual")}
-        found["population"] = {k: v for k, v in options.items() if v is not None} | table
-    elif table:
-        found["patient"] = table
-    if found.get("on_failure") == "raise":
-        del found["on_failure"]
-    return found
-
-
-def scenario(body: Any, names: Sequence[str], limits: Limits) -> Scenario:
+def scenario(
+    body: Any, names: Sequence[str | ModelText], limits: Limits, doses: Regimen | None = None, **more: Any
+) -> Scenario:
     """The scenario of a request, checked, not too large.
+
+    Parameters
+    ----------
+    doses : Regimen, optional
+        The doses, where they were read already.
+    **more
+        Fields that the request does not ask for.
 
     Raises
     ------
     InputError
         With every fault found.
     """
-    fixed(body.set, body.age)
-    if body.patients is None:
-        for key in ("age", "uncertainty", "residual"):
-            if key in body.model_fields_set and (value := getattr(body, key)):
-                raise InputError(key, repr(value), "patients with it", "patients: 1000")
     refuse_people(body.patients, limits, "simulate")
-    asked = mapping(body, names)
-    table = "population" if "population" in asked else "patient"
-    checked = read(asked, "request", {**_PLACES, **{f"{table}.{key}": f"set.{key}" for key in body.set}})
+    fields = {said.name for said in questions.Scenario.said()}
+    values = {said.name: value for said, value in body.told() if said.name in fields}
+    values |= {"model": list(names), **more}
+    checked = of_question(values, "request", "request", regimen=doses)
     assert isinstance(checked.doses, Regimen)  # a request has no event table
     limits.check("doses", sum(d.count for d in checked.doses.doses), limits.doses)
     if checked.times_h is not None:

@@ -14,10 +14,10 @@ import uvicorn
 
 from kinetamine.errors import InputError
 from kinetamine.web.app import create_app
+from kinetamine.web.bodies import Explore
 from kinetamine.web.files import bundle
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Watch
-from kinetamine.web.requests import Explore
 from kinetamine.web.routes.explore import explored
 
 __all__ = ["loopback", "serve", "settings", "warm"]

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request, Response
 
+from kinetamine.web.bodies import Draw
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Queue, Watch
-from kinetamine.web.requests import Draw
 
 __all__ = ["Place", "Word", "catalogue", "computed", "drawn", "envelope", "limits"]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from kinetamine.errors import UnknownName
 from kinetamine.models import library
+from kinetamine.questions.shared import ModelText
 from kinetamine.reproduce import published
-from kinetamine.web import given, requests
+from kinetamine.web import given
+from kinetamine.web.bodies import Draw
 from kinetamine.web.cited import papers
 from kinetamine.web.options import options as starting_points
 from kinetamine.web.routes.answers import Place, Word, catalogue, computed, drawn
@@ -35,7 +36,7 @@ async def model(request: Request, id: str, draw: Place) -> Response:
     return await catalogue(request, ("models", id, draw), lambda: _model(id, draw))
 
 
-def _model(id: str, draw: requests.Draw | None) -> dict[str, Any]:
+def _model(id: str, draw: Draw | None) -> dict[str, Any]:
     given.shipped("model", id, [entry.id for entry in library.available()], "a model of the library")
     spec = library.load(id)
     plain = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -43,19 +44,19 @@ def _model(id: str, draw: requests.Draw | None) -> dict[str, Any]:
     return {**plain, "digest": spec.digest, "sources": papers(spec), **more}
 
 
-def _figure(spec: Any, draw: requests.Draw) -> dict[str, Any]:
+def _figure(spec: Any, draw: Draw) -> dict[str, Any]:
     from kinetamine.report import figures
 
     return drawn(figures.diagram(spec, width=draw.width), draw)
 
 
 @router.post("/check-model")
-async def check_model(request: Request, body: requests.ModelText) -> Response:
+async def check_model(request: Request, body: ModelText) -> Response:
     """Check the text of a model file: words, units of every formula, mass balance, sources. All faults at once."""
     return await computed(request, lambda watch: _checked(body))
 
 
-def _checked(body: requests.ModelText) -> dict[str, Any]:
+def _checked(body: ModelText) -> dict[str, Any]:
     spec = library.load_text(body.text)
     return {
         "id": spec.id,
@@ -75,21 +76,12 @@ async def regimens(request: Request, id: Word = None, use: Word = None) -> Respo
 
 
 def _regimens(id: str | None, use: str | None) -> Any:
-    from kinetamine.dosing.library import regimens
+    from kinetamine.dosing.library import chosen
 
-    known = regimens()
-    given.shipped("id", id, known, "a regimen of the library")
-    given.shipped("use", use, {r.use for r in known.values()}, "a use")
     rows = [
-        {**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)}
-        for name, r in known.items()
-        if id in (None, name) and use in (None, r.use)
+        {**r.model_dump(), "reads_as": r.regimen.describe(), "run": published(r)} for r in chosen(id, use)
     ]
-    if id is None:
-        return rows
-    if not rows:
-        raise UnknownName("use", str(use), [known[id].use], f"the use of {id}")
-    return rows[0]
+    return rows if id is None else rows[0]
 
 
 @router.get("/options")

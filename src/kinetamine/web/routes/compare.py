@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from kinetamine import reproduce
 from kinetamine.models import library
-from kinetamine.reproduce import call, command, python
-from kinetamine.web import given, requests
+from kinetamine.questions import people
+from kinetamine.web import bodies, given
 from kinetamine.web.limits import Limits
 from kinetamine.web.routes.answers import computed, drawn, envelope, limits
 
@@ -18,12 +19,12 @@ router = APIRouter(tags=["simulation"])
 
 
 @router.post("/compare")
-async def compare(request: Request, body: requests.Compare) -> Response:
+async def compare(request: Request, body: bodies.Compare) -> Response:
     """The same dose through every published model that applies, and how far they are apart."""
     return await computed(request, lambda watch: _compared(body, limits(request)))
 
 
-def _compared(body: requests.Compare, limits: Limits) -> dict[str, Any]:
+def _compared(body: bodies.Compare, limits: Limits) -> dict[str, Any]:
     from kinetamine import compare
 
     given.refuse_people(body.patients, limits, "compare")
@@ -33,27 +34,18 @@ def _compared(body: requests.Compare, limits: Limits) -> dict[str, Any]:
     for name in body.model:
         for part in name.split("+"):
             given.shipped("model", part.strip(), known, "a model of the library")
-    asked: dict[str, Any] = {"analyte": body.analyte or None, "until": body.until, "step": body.step}
-    people = given.people(body.patients, body.seed, body.age, body.set, uncertainty=False)
-    found = compare(given.regimen(body.doses, limits), people, models=body.model or None, **asked)
-    doses = given.texts(body.doses)
-    reproduce = {
-        "command": command(
-            "compare", dose=doses, model=body.model, patients=body.patients, seed=body.seed, age=body.age,
-            set=body.set, **asked,
-        ),
-        "python": python(
-            found=call("kt.compare", doses, given.people_code(body, None), models=body.model, **asked)
-        ),
-    }  # fmt: skip
+    asked = body.arguments()
+    found = compare(given.regimen(body.doses, limits), people.of(body, uncertainty=False), **asked)
+    code = reproduce.call("kt.compare", given.texts(body.doses), reproduce.people(body), **asked)
+    again = {"command": reproduce.line("compare", body), "python": reproduce.python(found=code)}
     more: dict[str, Any] = {}
     if body.draw is not None:
         more["figure"] = _figure(found, body.draw)
     refused = [f"{name}: {why}" for name, why in found.refused.items()] if body.model else []
-    return envelope(found.to_dict(), refused, reproduce, **more)
+    return envelope(found.to_dict(), refused, again, **more)
 
 
-def _figure(found: Any, draw: requests.Draw) -> dict[str, Any]:
+def _figure(found: Any, draw: bodies.Draw) -> dict[str, Any]:
     from kinetamine.report import figures
 
     size: Any = {"width": draw.width, "labels": draw.labels, "log": draw.log}

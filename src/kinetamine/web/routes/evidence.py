@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from kinetamine.models import library
-from kinetamine.web import given, requests
+from kinetamine.web import given
+from kinetamine.web.bodies import Draw
 from kinetamine.web.cited import cited
 from kinetamine.web.routes.answers import Place, Word, catalogue, drawn
 
@@ -44,7 +45,7 @@ async def validate(request: Request, part: Part, draw: Place, model: Word = None
     return await catalogue(request, ("validate", part, model, draw), lambda: _validated(part, model, draw))
 
 
-def _validated(part: str, model: str | None, draw: requests.Draw | None) -> dict[str, Any]:
+def _validated(part: str, model: str | None, draw: Draw | None) -> dict[str, Any]:
     from kinetamine.evidence import stored
 
     rows = [{**row, **cited(row["source"])} for row in stored.load(part).to_dicts()]
@@ -56,7 +57,7 @@ def _validated(part: str, model: str | None, draw: requests.Draw | None) -> dict
     return {"rows": rows, **({"figure": figure} if figure else {})}
 
 
-def _figure(part: str, rows: list[dict[str, Any]], draw: requests.Draw) -> dict[str, Any] | None:
+def _figure(part: str, rows: list[dict[str, Any]], draw: Draw) -> dict[str, Any] | None:
     """Ratios as a forest, other numbers against each other; what was not predicted is left out."""
     from kinetamine.report import figures
 

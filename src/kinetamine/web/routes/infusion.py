@@ -7,8 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from kinetamine import units
-from kinetamine.web import given, requests
+from kinetamine import questions, units
+from kinetamine.questions import people
+from kinetamine.web import given
 from kinetamine.web.limits import Limits
 from kinetamine.web.routes.answers import computed, limits
 
@@ -18,14 +19,14 @@ router = APIRouter(tags=["simulation"])
 
 
 @router.post("/infusion")
-async def infusion(request: Request, body: requests.Infusion) -> Response:
+async def infusion(request: Request, body: questions.Infusion) -> Response:
     """A target-controlled infusion: bolus, rates in time, what is held, and the fall after the stop."""
     return await computed(request, lambda watch: _infused(body, limits(request)))
 
 
-def _infused(body: requests.Infusion, limits: Limits) -> dict[str, Any]:
+def _infused(body: questions.Infusion, limits: Limits) -> dict[str, Any]:
     from kinetamine.infusion import infusion_for
-    from kinetamine.population import Patient, Population
+    from kinetamine.population import Patient
 
     given.refuse_people(body.patients, limits, "infusion")
     length = units.read(body.for_, "h", "for")
@@ -37,13 +38,7 @@ def _infused(body: requests.Infusion, limits: Limits) -> dict[str, Any]:
             limits.check(
                 f"patients × for / {name}", (body.patients or 1) * length / width, limits.patient_rates
             )
-    fixed = given.fixed(body.set)
-    with given.models(body.model) as (model,):
-        plan = infusion_for(
-            body.target, model=model, duration=body.for_, patient=Patient(**fixed), site=body.site, ke0=body.ke0,
-            output=body.output, wake_at=body.wake_at, max_rate=body.max_rate, bolus=body.bolus,
-            max_bolus=body.max_bolus, step=body.step,
-        )  # fmt: skip
-        people = None if body.patients is None else Population(body.patients, seed=body.seed, **fixed)
-        facts = plan.to_dict(people, body.half_times)
-        return {**facts, "rates": plan.table(body.every).to_dicts()}
+    asked = body.arguments() | {"model": given.loaded(body.model)}
+    plan = infusion_for(body.target, patient=Patient(**people.fixed(body)), **asked)
+    others = None if body.patients is None else people.of(body)
+    return {**plan.to_dict(others, body.half_times), "rates": plan.table(body.every).to_dicts()}

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from kinetamine import questions, reproduce
 from kinetamine.errors import InputError
-from kinetamine.reproduce import call, command, python, toml
-from kinetamine.web import given, requests
+from kinetamine.questions import people
+from kinetamine.web import bodies, given
 from kinetamine.web.cited import cited, line
 from kinetamine.web.limits import Limits
 from kinetamine.web.routes.answers import Word, catalogue, computed, drawn, envelope, limits
@@ -20,53 +21,43 @@ router = APIRouter(tags=["safety"])
 
 
 @router.post("/check")
-async def check(request: Request, body: requests.Check) -> Response:
+async def check(request: Request, body: questions.Check) -> Response:
     """A whole scenario before the safety desk: screening, interactions, concentrations; gravest first."""
     return await computed(request, lambda watch: _checked(body, limits(request)))
 
 
-def _checked(body: requests.Check, limits: Limits) -> dict[str, Any]:
+def _checked(body: questions.Check, limits: Limits) -> dict[str, Any]:
     from kinetamine.safety.check import check
 
-    with given.models(body.model) as named:
-        names = named or given.usual_models(body, limits)
-        found = check(given.scenario(body, names, limits)).to_dict()
-    scenario = given.mapping(body, given.written(names))
-    reproduce = {
-        "command": command("check", "scenario.toml"),
-        "python": python(found=call("kt.check", scenario)),
-        "scenario": toml(scenario),
+    names, doses = given.chosen(body, limits)
+    found = check(given.scenario(body, names, limits, doses)).to_dict()
+    scenario = questions.Scenario.like(body, model=given.written(names)).to_file()
+    again = {
+        "command": reproduce.command("check", "scenario.toml"),
+        "python": reproduce.python(found=reproduce.call("kt.check", scenario)),
+        "scenario": reproduce.toml(scenario),
     }
     sources = {one["source"]: line(one["source"]) for one in found["findings"]}
-    return envelope(found, found["notes"], reproduce, findings=found["findings"], sources=sources)
+    return envelope(found, found["notes"], again, findings=found["findings"], sources=sources)
 
 
 @router.post("/detect")
-async def detect(request: Request, body: requests.Detect) -> Response:
+async def detect(request: Request, body: bodies.Detect) -> Response:
     """Probability of a positive test over time and the detection window, next to what was observed."""
     return await computed(request, lambda watch: _detected(body, limits(request)))
 
 
-def _detected(body: requests.Detect, limits: Limits) -> dict[str, Any]:
-    from kinetamine import Population, detect
+def _detected(body: bodies.Detect, limits: Limits) -> dict[str, Any]:
+    from kinetamine import detect
     from kinetamine.report import figures
 
     given.refuse_people(body.patients, limits, "detect")
-    asked = body.model_dump(include={"matrix", "analyte", "assay", "cutoff", "creatinine"}, exclude_none=True)
-    with given.models(body.model) as names:
-        model = names[0] if names else None
-        people = Population(body.patients, seed=body.seed)
-        found = detect(given.regimen(body.doses, limits), model=model, population=people, **asked)
-    asked |= {"model": given.written(names)[0]} if names else {}
-    doses = given.texts(body.doses)
-    reproduce = {
-        "command": command("detect", dose=doses, patients=body.patients, seed=body.seed, **asked),
-        "python": python(
-            found=call(
-                "kt.detect", doses, population=call("kt.Population", body.patients, seed=body.seed), **asked
-            )
-        ),
-    }
+    asked = body.arguments()
+    model = {"model": given.loaded(body.model)} if body.model else {}
+    found = detect(given.regimen(body.doses, limits), population=people.of(body), **{**asked, **model})
+    told = asked | ({"model": given.written(given.models(body.model))} if body.model else {})
+    code = reproduce.call("kt.detect", given.texts(body.doses), population=reproduce.people(body), **told)
+    again = {"command": reproduce.line("detect", body), "python": reproduce.python(found=code)}
     more: dict[str, Any] = {}
     if body.draw is not None:
         more["figure"] = drawn(
@@ -74,22 +65,19 @@ def _detected(body: requests.Detect, limits: Limits) -> dict[str, Any]:
         )
     data = found.to_dict()
     data["observed"] = [{**row, **cited(row["source"])} for row in data["observed"]]
-    return envelope(data, [found.answer], reproduce, **more)
+    return envelope(data, [found.answer], again, **more)
 
 
 @router.post("/screen")
-async def screen(request: Request, body: requests.Screen) -> Response:
+async def screen(request: Request, body: questions.Screen) -> Response:
     """Who should not be treated, who needs care, and what a session asks for, by published rules."""
     return await computed(request, lambda watch: _screened(body))
 
 
-def _screened(body: requests.Screen) -> dict[str, Any]:
+def _screened(body: questions.Screen) -> dict[str, Any]:
     from kinetamine.safety import screening
 
-    told = body.model_dump(exclude={"guidance", "condition", "medication", "pregnant"}, exclude_none=True)
-    told |= {"conditions": body.condition} if body.condition else {}
-    told |= {"medications": body.medication} if body.medication else {}
-    told |= {"pregnant": True} if body.pregnant else {}
+    told = body.arguments()
     if not told:
         raise InputError("screen", "nothing", "a patient", '{"condition": ["aneurysm"]}')
     found = screening.screen(told)
@@ -99,15 +87,15 @@ def _screened(body: requests.Screen) -> dict[str, Any]:
 
 
 @router.post("/scale")
-async def scale(request: Request, body: requests.Scale) -> Response:
+async def scale(request: Request, body: questions.Scale) -> Response:
     """Score a rating scale by its published rule, items by number only."""
     return await computed(request, lambda watch: _scored(body))
 
 
-def _scored(body: requests.Scale) -> dict[str, Any]:
+def _scored(body: questions.Scale) -> dict[str, Any]:
     from kinetamine import score
 
-    return score(body.name, body.items, total=body.total, baseline=body.baseline).to_dict()
+    return score(body.name, **body.arguments()).to_dict()
 
 
 @router.get("/scale")
@@ -119,7 +107,7 @@ async def scales(request: Request) -> Response:
 def _scales() -> dict[str, Any]:
     from kinetamine.safety import instruments
 
-    return {key: one.model_dump(mode="json") for key, one in instruments.instruments().items()}
+    return instruments.listed()
 
 
 @router.get("/interactions")
