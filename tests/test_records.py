@@ -26,7 +26,16 @@ from kinetamine.evidence.pk import observations
 from kinetamine.models import library
 from kinetamine.population import reference
 from kinetamine.records import ById, Record, Sourced, bibliography, parse_toml, read_csv, read_toml, reading
-from kinetamine.safety import detection, instruments, law, misuse, pd_interactions, perturbations, screening
+from kinetamine.safety import (
+    detection,
+    doses,
+    instruments,
+    law,
+    misuse,
+    pd_interactions,
+    perturbations,
+    screening,
+)
 
 SRC = Path(kinetamine.__file__).parent
 DATA = SRC / "data"
@@ -56,7 +65,8 @@ READERS = {
     "trials/rules.toml": lambda: predict._rules.__wrapped__(),
     "trials/calibration.toml": lambda: calibration.load.__wrapped__(),
     "safety/detection.toml": lambda: detection.load.__wrapped__(),
-    "safety/drug_groups.toml": lambda: pd_interactions.load.__wrapped__(),
+    "safety/dose_bounds.toml": lambda: doses.bounds.__wrapped__(),
+    "safety/drug_groups.toml": lambda: pd_interactions.groups.__wrapped__(),
     "safety/factors.toml": lambda: perturbations._read(True),
     "safety/instruments.toml": lambda: instruments.instruments.__wrapped__(),
     "safety/law.toml": lambda: law._read.__wrapped__(),

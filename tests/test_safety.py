@@ -414,7 +414,7 @@ def test_check_with_more_is_never_milder(some, more):
         ({"medications": ["clarithromicin"]}, "clarithromycin"),
         ({"visit": {"spb": 150}}, "sbp"),
         ({"visit": {"age": 5}}, "measured at the visit"),
-        ({"visit": 150}, "[visit]"),
+        ({"visit": 150}, "visit"),
         ({"product": "nasel esketamine"}, "nasal esketamine"),
     ],
 )

@@ -106,14 +106,22 @@ class FaultyFile(InputError):
 
 
 class UnknownName(InputError):
-    """A name nobody knows; the nearest known ones are offered."""
+    """A name nobody knows; the nearest known ones are offered, or those in `close`, if only they can be meant."""
 
-    def __init__(self, where: str, given: str, known: Iterable[str], what: str = "a known name") -> None:
+    def __init__(
+        self,
+        where: str,
+        given: str,
+        known: Iterable[str],
+        what: str = "a known name",
+        close: Sequence[str] | None = None,
+        cure: str = "",
+    ) -> None:
         known = list(known)
-        close = nearest(given, known)
+        close = nearest(given, known) if close is None else close
         if close:
             cure = " or ".join(repr(c) for c in close)
-        else:
+        elif not cure:
             shown = sorted(known)
             cure = "one of " + ", ".join(shown[:12]) + (" …" if len(shown) > 12 else "")
         super().__init__(where, repr(given), what, cure)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kinetamine import questions
 from kinetamine.cli.command import Out, command
-from kinetamine.cli.desk import citations, findings_table
+from kinetamine.cli.desk import citations, hazards_table
 from kinetamine.cli.output import as_json
 
 __all__ = ["check"]
@@ -31,7 +31,7 @@ def check(asked: questions.CheckLine, out: Out) -> None:
 
     def table() -> list[Any]:
         parts: list[Any] = [found.title] if found.title else []
-        parts += findings_table(found.findings)
+        parts += hazards_table(found.hazards)
         for p in found.peaks:
             line = f"Typical peak of {p.name}, {p.site}: {p.ng_ml:.3g} ng/mL ({p.grade})"
             reached = sum(t.reached for t in p.thresholds)

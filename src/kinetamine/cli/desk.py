@@ -1,4 +1,4 @@
-"""How the safety desk shows what it found: tables of sentences, sources, findings."""
+"""How the safety desk shows what it found: tables of sentences, sources, hazards."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from kinetamine.cli.output import grid
 
 if TYPE_CHECKING:
-    from kinetamine.safety.findings import Finding
+    from kinetamine.safety.findings import Hazard
 
-__all__ = ["citations", "findings_table", "source_cell", "text_table"]
+__all__ = ["citations", "hazards_table", "source_cell", "text_table"]
 
 
 def text_table(**share: int) -> Any:
@@ -28,19 +28,24 @@ def source_cell(source: str, seen: str, place: str = "") -> str:
     return f"{mark}{source}" + (f", {place}" if place else "")
 
 
-def findings_table(findings: Iterable[Finding]) -> list[Any]:
-    """Findings as a table, gravest first; a line when there are none."""
-    rows = list(findings)
+def hazards_table(hazards: Iterable[Hazard]) -> list[Any]:
+    """Hazards as a table, one row each with its sources inside, gravest first; a line when there are none."""
+    rows = list(hazards)
     if not rows:
         return ["No published rule speaks of what was given."]
-    table = text_table(severity=13, finding=47, product=20, source=28)
-    for f in rows:
-        text = (
-            f.text + (f"\n  because: {f.because}" if f.because else "") + (f"\n  {f.note}" if f.note else "")
-        )
-        who = f.product + (" (another product)" if f.other_product else "") + f"\n{f.basis}"
-        table.add_row(f.severity, text, who, f"{source_cell(f.source, f.seen, f.place)}\n{f.id}")
-    return [f"{len(rows)} findings, the gravest: {rows[0].severity}", table]
+    table = text_table(severity=11, hazard=58, says=31)
+    for h in rows:
+        lines = [h.name + (f", because: {h.because}" if h.because and h.because != h.name else "")]
+        sources = []
+        for f in dict.fromkeys(h.findings):
+            other = ", another product" if f.other_product else ""
+            mark = "" if f.severity == h.severity else f"{f.severity}: "
+            text = f"- {mark}{f.text} [{f.product}{other}]"
+            lines += [text] if text not in lines else []
+            lines += [f"  {f.note}"] if f.note and f"  {f.note}" not in lines else []
+            sources.append(f"{source_cell(f.source, f.seen, f.place)} {f.id}".rstrip())
+        table.add_row(h.severity, "\n".join(lines), "\n".join(dict.fromkeys(sources)))
+    return [f"{len(rows)} hazards, the gravest: {rows[0].severity}", table]
 
 
 def citations(keys: Iterable[str]) -> list[str]:

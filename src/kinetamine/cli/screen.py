@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetamine import questions
 from kinetamine.cli.command import Out, command
-from kinetamine.cli.desk import citations, findings_table, source_cell, text_table
+from kinetamine.cli.desk import citations, hazards_table, source_cell, text_table
 from kinetamine.cli.output import as_json
 from kinetamine.errors import InputError
 
@@ -43,7 +43,7 @@ def screen(asked: questions.ScreenLine, out: Out) -> None:
     course = screening.guidance(found.person.product) if asked.guidance else ()
 
     def table() -> list[Any]:
-        parts: list[Any] = [*findings_table(found.findings), *_not_told(found)]
+        parts: list[Any] = [*hazards_table(found.hazards), *_not_told(found)]
         if asked.plan:
             parts += _plan("Plan of a session", found.plan)
         if asked.guidance:
@@ -58,7 +58,12 @@ def screen(asked: questions.ScreenLine, out: Out) -> None:
 
 
 def _not_told(found: Screening) -> list[str]:
-    return [f"Not told, though a rule asks for it: {', '.join(found.missing)}."] if found.missing else []
+    from kinetamine.safety import pd_interactions
+
+    missing = [f"Not told, though a rule asks for it: {', '.join(found.missing)}."] if found.missing else []
+    known = [m for m in found.person.medications if pd_interactions.without_data(m) is None]
+    more = [f"What is known of a medicine with ketamine: kinetamine interactions '{m}'" for m in known]
+    return [*missing, *found.without_data, *more]
 
 
 def _plan(title: str, steps: Iterable[Step]) -> list[Any]:

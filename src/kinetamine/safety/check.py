@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kinetamine import units
 from kinetamine.errors import InputError, NoData
-from kinetamine.safety import misuse, pd_interactions, perturbations, screening
-from kinetamine.safety.findings import Finding, ordered, worst
+from kinetamine.safety import doses, misuse, pd_interactions, perturbations, screening
+from kinetamine.safety.findings import Finding, Hazard, hazards, ordered, worst
 from kinetamine.substances import PARENTS
 
 if TYPE_CHECKING:
@@ -93,12 +93,18 @@ class Check:
         """The gravest severity found."""
         return worst(self.findings)
 
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The findings, one row for each hazard."""
+        return hazards(self.findings)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "title": self.title,
             **self.screening.to_dict(),
             "worst": self.worst,
+            "hazards": [h.to_dict() for h in self.hazards],
             "findings": [f.to_dict() for f in self.findings],
             "peaks": [p.to_dict() for p in self.peaks],
             "notes": list(self.notes),
@@ -137,10 +143,12 @@ def check(scenario: Scenario | Mapping[str, Any] | str | Path) -> Check:
         notes.append(
             "the people of the table were not screened one by one: describe each with kinetamine screen"
         )
+    notes += dict.fromkeys(said for s in screenings for said in s.without_data)
     peaks = _peaks(scenario, notes)
     findings = [f for s in screenings for f in s.findings]
     findings += _interactions(scenario)
     findings += [f for peak in peaks for f in _reached(peak)]
+    findings += _doses(scenario)
     merged = replace(
         screenings[0],
         findings=ordered(f for s in screenings for f in s.findings),
@@ -184,6 +192,8 @@ def _interactions(scenario: Scenario) -> Iterable[Finding]:
         known = pd_interactions.resolved(screening.medicine(name) or name)
         if known is None:
             continue  # only the screening rules speak of it
+        if pd_interactions.without_data(known) is not None:
+            continue  # said among the notes
         yield from (
             _effect_finding(name, f) for f in pd_interactions.interactions(known) if f.kind == "effect"
         )
@@ -209,6 +219,7 @@ def _effect_finding(name: str, f: pd_interactions.Interaction) -> Finding:
         name,
         "",
         f.note or "",
+        hazard=_drug(name),
     )
 
 
@@ -234,10 +245,25 @@ def _curve_finding(name: str, id: str, one: Perturbation, rows: list[Observed]) 
         name,
         rows[0].place or "",
         one.doubt or one.why or "",
+        hazard=_drug(name),
     )
 
 
-# ---- concentrations
+def _drug(name: str) -> str:
+    """A medicine as the screening writes it too."""
+    return screening.medicine(name) or name
+
+
+# ---- doses and concentrations
+
+
+def _doses(scenario: Scenario) -> Iterable[Finding]:
+    from kinetamine.dosing import Regimen
+
+    if not isinstance(scenario.doses, Regimen):
+        return ()
+    weight = getattr(scenario.people, "given", {}).get("weight")
+    return doses.findings(scenario.doses.doses, weight if isinstance(weight, (int, float)) else None)
 
 
 def _peaks(scenario: Scenario, notes: list[str]) -> tuple[Peak, ...]:
@@ -300,6 +326,8 @@ def _peak(site: str, outputs: list[Any]) -> Peak:
 
 def _reached(peak: Peak) -> Iterable[Finding]:
     kinds = misuse.kinds()
+    deaths = [t.fact.high_ng_ml or 0.0 for t in peak.thresholds if kinds[t.fact.kind].fatal]
+    beyond = bool(deaths) and peak.ng_ml > max(deaths)
     for t in peak.thresholds:
         if not t.reached:
             continue
@@ -307,18 +335,20 @@ def _reached(peak: Peak) -> Iterable[Finding]:
         span = f"{fact.low_ng_ml:g}" + (
             f" to {fact.high_ng_ml:g}" if fact.high_ng_ml != fact.low_ng_ml else ""
         )
+        worst_death = beyond and kind.fatal and fact.high_ng_ml == max(deaths)
+        words = "far beyond anything measured in people, the dead included; " if worst_death else ""
         yield Finding(
-            kind.severity,
+            "exclude" if worst_death else kind.severity,
             "concentration",
-            f"{fact.quantity} ({fact.matrix}, {span} ng/mL): {kind.means}",
+            f"{words}{fact.quantity} ({fact.matrix}, {span} ng/mL): {kind.means}",
             "any ketamine",
             fact.population,
             fact.source,
             fact.seen,
             fact.id,
             "published concentration",
-            f"simulated typical peak of {peak.name} in {peak.site} {peak.ng_ml:.3g} ng/mL ({peak.grade}), "
-            f"{t.relation} the range",
+            f"simulated typical peak of {peak.name} in {peak.site} {peak.ng_ml:.3g} ng/mL ({peak.grade})",
             fact.place,
-            "; ".join(n for n in (fact.note, peak.note) if n),
+            "; ".join(n for n in (f"{t.relation} the range", fact.note, peak.note) if n),
+            hazard=doses.OVERDOSE,
         )

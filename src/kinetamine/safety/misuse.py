@@ -42,6 +42,7 @@ class Kind(Record):
 
     severity: Literal["exclude", "caution", "adjust", "monitor", "information"]
     means: str
+    fatal: bool = False
 
 
 class _Odds(Record):

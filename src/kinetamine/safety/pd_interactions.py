@@ -1,6 +1,7 @@
 """What other drugs do to the effects of ketamine, with or without a change of its curve.
 
-`pd_interactions.csv` holds one finding a row; `drug_groups.toml` says which drugs a finding about a group speaks of.
+`pd_interactions.csv` holds one finding a row; `drug_groups.toml` says which drugs a finding about a group speaks of,
+what else they are called, and about which drugs nothing was found.
 """
 
 from __future__ import annotations
@@ -10,12 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kinetamine.errors import UnknownName
+from kinetamine.errors import Fault, NoData, UnknownName
 from kinetamine.records import Record, Sourced, read_csv, read_toml
 from kinetamine.safety import perturbations
-from kinetamine.safety.perturbations import Observed, normal
+from kinetamine.safety.perturbations import Observed, normal, sounds_like
 
-__all__ = ["SEVERITIES", "Effect", "Interaction", "interactions", "known_names", "load", "resolved"]
+__all__ = [
+    "SEVERITIES",
+    "Effect",
+    "Groups",
+    "Interaction",
+    "asked_for",
+    "groups",
+    "interactions",
+    "known_names",
+    "load",
+    "resolved",
+    "without_data",
+]
 
 #: worst first
 SEVERITIES = ("high", "moderate", "low", "none stated", "benefit")
@@ -34,12 +47,21 @@ class Effect(Sourced):
     direction: Literal["increase", "decrease", "none", "not stated"]
     magnitude: str | None = None
     severity: Literal["high", "moderate", "low", "none stated", "benefit"]
-    evidence: Literal["people studied", "label", "review", "case reports", "not stated"]
+    evidence: Literal["people studied", "model", "label", "review", "case reports", "not stated"]
     people: str | None = None
 
 
-class _Groups(Record):
+class Groups(Record):
+    """Members of groups, other words of names, and the drugs, by kind, about which nothing was found."""
+
     groups: dict[str, tuple[str, ...]]
+    also: dict[str, tuple[str, ...]]
+    no_data: dict[str, tuple[str, ...]]
+
+    @functools.cached_property
+    def kind_without_data(self) -> dict[str, str]:
+        """Drug about which nothing was found → its kind."""
+        return {drug: kind for kind, drugs in self.no_data.items() for drug in drugs}
 
 
 @dataclass(frozen=True)
@@ -74,9 +96,34 @@ def load() -> tuple[tuple[Effect, ...], dict[str, tuple[str, ...]]]:
     FaultyFile
         With every fault found.
     """
-    return read_csv("safety/pd_interactions.csv", Effect), read_toml(
-        "safety/drug_groups.toml", _Groups
-    ).groups
+    return read_csv("safety/pd_interactions.csv", Effect), groups().groups
+
+
+@functools.cache
+def groups() -> Groups:
+    """The words of `drug_groups.toml`.
+
+    Examples
+    --------
+    >>> groups().kind_without_data["cannabis"]
+    'cannabinoid'
+    """
+    found: Groups = read_toml("safety/drug_groups.toml", Groups, sense=_nonsense)
+    return found
+
+
+def _nonsense(found: Groups) -> Iterable[Fault]:
+    members = {n for group, drugs in found.groups.items() for n in (group, *drugs)}
+    for drug in found.kind_without_data:
+        if drug in members:
+            yield Fault(f"drug_groups.toml: {drug}", "without data and member of a group", "one of them")
+    owner: dict[str, str] = {}
+    for name, words in found.also.items():
+        for word in (name, *words):
+            if owner.setdefault(normal(word), name) != name:
+                yield Fault(
+                    f"drug_groups.toml: also.{name}", repr(word), f"a word not of {owner[normal(word)]}"
+                )
 
 
 def _about(row: Effect) -> tuple[str, ...]:
@@ -98,10 +145,39 @@ def known_names() -> list[str]:
     return sorted(dict.fromkeys(names), key=str.lower)
 
 
+def asked_for() -> list[str]:
+    """Every name that is understood: those something is known about, and those about which nothing was found."""
+    return [*known_names(), *groups().kind_without_data]
+
+
 def resolved(name: str) -> str | None:
-    """The name as it is written here, None if nobody knows it; an s at its end does not matter."""
-    words = {normal(n): n for n in known_names()}
+    """The name as it is written here, None if nobody knows it; an s at its end does not matter.
+
+    Examples
+    --------
+    >>> resolved("GHB"), resolved("cannabis"), resolved("sugar")
+    ('gamma-hydroxybutyrate', 'cannabis', None)
+    """
+    words = {normal(n): n for n in asked_for()}
+    words |= {normal(word): n for n, others in groups().also.items() for word in others}
     return words.get(normal(name)) or words.get(normal(name.removesuffix("s")))
+
+
+def without_data(name: str) -> str | None:
+    """What is to be said of a drug about which nothing was found; None for others.
+
+    Examples
+    --------
+    >>> without_data("levetiracetam")
+    'levetiracetam (anticonvulsant): no data together with ketamine was found; that is not "no effect"'
+    >>> without_data("propofol") is None
+    True
+    """
+    known = resolved(name)
+    kind = groups().kind_without_data.get(known or "")
+    if kind is None:
+        return None
+    return f'{known} ({kind}): no data together with ketamine was found; that is not "no effect"'
 
 
 def interactions(name: str) -> list[Interaction]:
@@ -121,7 +197,9 @@ def interactions(name: str) -> list[Interaction]:
     Raises
     ------
     UnknownName
-        With the nearest names.
+        With names that sound alike, if there are any.
+    NoData
+        For a drug that is known, but about which nothing was found.
 
     Examples
     --------
@@ -132,11 +210,12 @@ def interactions(name: str) -> list[Interaction]:
     """
     asked = resolved(name)
     if asked is None:
-        names = known_names()
-        part = [n for n in names if len(name) > 2 and name.lower() in n.lower()]
-        raise UnknownName("interactions", name, part or names, "a drug or condition known here")
-    rows, groups = load()
-    wider = _wider(asked, groups)
+        raise _not_known(name)
+    said = without_data(asked)
+    if said is not None:
+        raise NoData("interactions", said, "a drug that was studied", "kinetamine interactions, for the list")
+    rows, members = load()
+    wider = _wider(asked, members)
     found = [_effect(row, asked, wider) for row in rows if set(_about(row)) & {asked, *wider}]
     try:
         id, one = perturbations.find(asked)
@@ -145,6 +224,19 @@ def interactions(name: str) -> list[Interaction]:
     else:
         found += [_curve(row, one.name) for row in perturbations.load().rows(id)]
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
+
+
+def _not_known(name: str) -> UnknownName:
+    names = asked_for()
+    part = [n for n in names if len(name) > 2 and name.lower() in n.lower()]
+    return UnknownName(
+        "interactions",
+        name,
+        names,
+        'a drug or condition known here; about others nothing was looked up, which is not "no effect"',
+        part[:3] or sounds_like(name, names),
+        "kinetamine interactions, for the list",
+    )
 
 
 def _wider(name: str, groups: dict[str, tuple[str, ...]]) -> list[str]:

@@ -7,6 +7,7 @@ Checked in two steps, form and then sense; all faults are reported at once.
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,11 +29,16 @@ __all__ = [
     "load",
     "mechanism",
     "normal",
+    "sounds_like",
 ]
 
 Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 #: what a perturbation is given as → the key or option that names it
 OPTION = {"drug": "with", "condition": "condition"}
+#: how much of two names must be alike before one is offered for the other
+_ALIKE = 0.75
+#: beginnings that sound as another letter
+_SOUNDS = {"ph": "f", "x": "s", "ps": "s", "ch": "k", "c": "k", "y": "i", "h": ""}
 MEASURES = ("AUC", "Cmax", "Tmax", "t_half", "NK AUC", "NK Cmax", "NK/K AUC")
 
 
@@ -216,7 +222,10 @@ def find(name: str, given: str | None = None) -> tuple[str, Perturbation]:
         names = [w for one in kinds.values() for w in (one.name, *one.aliases)]
         part = [n for n in names if len(name) > 2 and name.lower() in n.lower()]
         where = OPTION[given] if given else "interactions"
-        raise UnknownName(where, name, part or names, what.get(given or "", "a known drug or condition"))
+        wanted = what.get(given or "", "a known drug or condition")
+        raise UnknownName(
+            where, name, names, wanted, part[:3] or sounds_like(name, names), "kinetamine interactions"
+        )
     return id, found[id]
 
 
@@ -260,6 +269,29 @@ def _nonsense(found: Library, with_factors: bool) -> Iterable[Fault]:
             row.ratio is None or row.measure is None or row.phrase is None
         ):
             yield Fault(where, "no ratio, measure or phrase", f"all three for a row of use {row.use!r}")
+
+
+def sounds_like(word: str, names: Iterable[str]) -> list[str]:
+    """Names that are nearly spelt and begin as the word sounds: a drug is not offered for another one.
+
+    Examples
+    --------
+    >>> sounds_like("clarithromicin", ["clarithromycin", "azithromycin"])
+    ['clarithromycin']
+    >>> sounds_like("phenytoin", ["heroin"]), sounds_like("MDMA", ["male"]), sounds_like("propofol", ["bupropion"])
+    ([], [], [])
+    """
+    spelt = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(word.lower(), spelt, n=3, cutoff=_ALIKE)
+    return [spelt[c] for c in close if _sound(c) == _sound(word)]
+
+
+def _sound(word: str) -> str:
+    """How a word begins to the ear."""
+    first = word.lower().strip()
+    for written, heard in _SOUNDS.items():
+        first = heard + first.removeprefix(written) if first.startswith(written) else first
+    return first[:1]
 
 
 def normal(word: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName
 from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.safety import pd_interactions, perturbations
-from kinetamine.safety.findings import Finding, milder, ordered, worst
+from kinetamine.safety.findings import Finding, Hazard, hazards, milder, ordered, worst
 
 __all__ = ["Person", "Screening", "Step", "guidance", "read_person", "rules", "screen", "session_plan"]
 
@@ -292,7 +292,7 @@ def read_person(given: Mapping[str, Any], name: str = "patient") -> Person:
                     if desk.conditions.find(text) is not None:
                         faults.append(InputError(key, repr(text), "a medicine", "it among the conditions"))
                     elif named is None:
-                        faults.append(UnknownName("medication", text, _medicines(), "a medicine known here"))
+                        faults.append(_no_medicine(text))
                     else:
                         medications.append(named)
             else:
@@ -323,6 +323,12 @@ def medicine(word: str) -> str | None:
     return _aliases().find(word) or _interacting(word)
 
 
+def _no_medicine(text: str) -> UnknownName:
+    close = perturbations.sounds_like(text, _medicines())
+    what = 'a medicine known here; about others nothing was looked up, which is not "no effect"'
+    return UnknownName("medication", text, _medicines(), what, close, "kinetamine interactions, for the list")
+
+
 def _interacting(word: str) -> str | None:
     name = pd_interactions.resolved(word)
     return name if name in _medicines() else None
@@ -332,7 +338,8 @@ def _interacting(word: str) -> str | None:
 def _medicines() -> frozenset[str]:
     found = perturbations.load().perturbations.values()
     conditions = {n for one in found if one.given == "condition" for n in (one.name, *one.aliases)}
-    return frozenset({*pd_interactions.known_names(), *_other_words()} - conditions)
+    conditions |= set(_words_of_the_desk().condition)
+    return frozenset({*pd_interactions.asked_for(), *_other_words()} - conditions)
 
 
 @functools.cache
@@ -414,16 +421,29 @@ class Screening:
     person: Person
 
     @property
+    def without_data(self) -> tuple[str, ...]:
+        """What is to be said of medicines about which nothing was found."""
+        said = (pd_interactions.without_data(m) for m in self.person.medications)
+        return tuple(dict.fromkeys(s for s in said if s is not None))
+
+    @property
     def worst(self) -> str | None:
         """The gravest severity found."""
         return worst(self.findings)
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The findings, one row for each hazard."""
+        return hazards(self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "worst": self.worst,
+            "hazards": [h.to_dict() for h in self.hazards],
             "findings": [f.to_dict() for f in self.findings],
             "not_told": list(self.missing),
+            "no_data": list(self.without_data),
             "session_plan": [{**s.model_dump(), "words": s.words} for s in self.plan],
         }
 
@@ -475,11 +495,14 @@ def screen_person(person: Person) -> Screening:
         verdict, terms, asked = _any(branches, person)
         missing.update(dict.fromkeys(asked))
         if verdict:
-            findings.append(_finding(rule, person, rule.severity, _because(terms, person)))
+            because, hazard = _because(terms, person), _hazard(terms, person)
+            findings.append(_finding(rule, person, rule.severity, because, hazard))
             touched.add(rule.domain)
         elif verdict is None and any(t.kind == "since" for t in terms):
             said = "; ".join(f"time since {t.name} not told, the rule holds for {t.text}" for t in terms)
-            findings.append(_finding(rule, person, milder(rule.severity, "caution"), said))
+            findings.append(
+                _finding(rule, person, milder(rule.severity, "caution"), said, _hazard(terms, person))
+            )
             touched.add(rule.domain)
     for rule in desk.rules:
         if not desk.whens[rule.id] and rule.domain in touched and _fits(rule.product, person.product):
@@ -547,11 +570,28 @@ def _because(terms: Iterable[_Term], person: Person) -> str:
     return " and ".join(parts)
 
 
+def _hazard(terms: tuple[_Term, ...], person: Person) -> str:
+    """The one thing about the person that a rule was met by: of conditions the one that was told."""
+    term = next((t for t in terms if t.kind == "quantity"), terms[0])
+    if term.kind == "quantity":
+        return "blood pressure" if term.name in ("sbp", "dbp") else _desk().quantities[term.name].title
+    if term.kind == "taking":
+        return ", ".join(m for m in person.medications if _within(m, term.name))
+    told = [c for c in person.conditions if c != term.name and term.name in _all_implied(c)]
+    roots = [c for c in told if not any(c in _all_implied(other) for other in told)]
+    return roots[0] if roots else term.name
+
+
+@functools.cache
+def _all_implied(condition: str) -> frozenset[str]:
+    return frozenset(_implied([(condition, None)])) - {condition}
+
+
 def _fits(product: str, asked: str | None) -> bool:
     return asked is None or product == asked or "any ketamine" in (product, asked)
 
 
-def _finding(rule: Rule, person: Person, severity: str, because: str) -> Finding:
+def _finding(rule: Rule, person: Person, severity: str, because: str, hazard: str = "") -> Finding:
     text, other = rule.words, not _fits(rule.product, person.product)
     if other:
         if severity == "exclude":
@@ -573,6 +613,7 @@ def _finding(rule: Rule, person: Person, severity: str, because: str) -> Finding
         rule.place,
         rule.note,
         other,
+        hazard,
     )
 
 
