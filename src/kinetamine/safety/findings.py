@@ -151,7 +151,7 @@ def hazards(findings: Iterable[Finding]) -> tuple[Hazard, ...]:
     ()
     """
     rows = ordered(findings)
-    first = {}
+    first: dict[str, str] = {}
     for f in rows:
         if f.hazard:
             first.setdefault(f.topic, f.hazard)
