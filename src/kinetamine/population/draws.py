@@ -13,7 +13,15 @@ import numpy as np
 
 from kinetamine.errors import InputError
 
-__all__ = ["draw_effects", "draw_noise", "draw_parameters", "factor", "no_effects"]
+__all__ = [
+    "draw_effects",
+    "draw_noise",
+    "draw_parameters",
+    "factor",
+    "no_effects",
+    "relative_error",
+    "spread_parameter",
+]
 
 _IMPOSSIBLE = "a matrix that no random effects can have"
 _FRACTION_UNITS = ("", "-", "1", "%", "percent", "fraction")
@@ -86,6 +94,31 @@ def no_effects(spec: Any, level: str, start: int, stop: int, n_occ: int = 1) -> 
     return {name: np.zeros((n_occ, stop - start)) for name in names}
 
 
+def relative_error(spec: Any, name: str) -> float | None:
+    """Published relative standard error of a parameter; None where it was fixed or none was published."""
+    parameter = spec.parameters[name]
+    relative = None
+    if parameter.se is not None and parameter.value:
+        relative = parameter.se / abs(parameter.value)
+    elif parameter.rse_percent is not None:
+        relative = parameter.rse_percent / 100
+    return relative if relative and not parameter.fixed else None
+
+
+def spread_parameter(spec: Any, name: str, z: np.ndarray) -> np.ndarray:
+    """Values of a parameter that lie `z` standard errors from the published one, in inside units.
+
+    Log-normal where it is positive, logit-normal for a fraction, else normal; see `draw_parameters`.
+    """
+    value, relative = spec.inside(name), relative_error(spec, name) or 0.0
+    if spec.parameters[name].unit.strip() in _FRACTION_UNITS and 0 < value < 1:
+        odds = value / (1 - value) * np.exp(relative / (1 - value) * z)
+        return np.asarray(odds / (1 + odds))
+    if value > 0:
+        return np.asarray(value * np.exp(np.sqrt(np.log1p(relative**2)) * z))
+    return np.asarray(value * (1 + relative * z))
+
+
 def draw_parameters(
     spec: Any, seed: int, start: int, stop: int, uncertainty: bool | int
 ) -> dict[str, float | np.ndarray]:
@@ -98,15 +131,9 @@ def draw_parameters(
     from kinetamine.engine import random
 
     out: dict[str, float | np.ndarray] = {}
-    for name, parameter in spec.parameters.items():
-        value = spec.inside(name)
-        relative = None
-        if parameter.se is not None and parameter.value:
-            relative = parameter.se / abs(parameter.value)
-        elif parameter.rse_percent is not None:
-            relative = parameter.rse_percent / 100
-        if not uncertainty or parameter.fixed or not relative:
-            out[name] = value
+    for name in spec.parameters:
+        if not uncertainty or relative_error(spec, name) is None:
+            out[name] = spec.inside(name)
             continue
         stream = random.stream_number("uncertainty", spec.id, name)
         if uncertainty is True:
@@ -114,13 +141,7 @@ def draw_parameters(
         else:  # patient i belongs to replicate i modulo k
             replicates = random.normals(seed, stream, 0, int(uncertainty), 1)[:, 0]
             z = replicates[np.arange(start, stop) % int(uncertainty)]
-        if parameter.unit.strip() in _FRACTION_UNITS and 0 < value < 1:
-            odds = value / (1 - value) * np.exp(relative / (1 - value) * z)
-            out[name] = odds / (1 + odds)
-        elif value > 0:
-            out[name] = value * np.exp(np.sqrt(np.log1p(relative**2)) * z)
-        else:
-            out[name] = value * (1 + relative * z)
+        out[name] = spread_parameter(spec, name, z)
     return out
 
 
