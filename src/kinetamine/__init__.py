@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from kinetamine.effects import AcuteEffect, AcuteEffects, effects
     from kinetamine.errors import InputError, KinetamineError, RunError
     from kinetamine.evidence.claims import claims
+    from kinetamine.inference import Posterior, TracedBack, posterior, search_dose
     from kinetamine.infusion import Infusion, context_sensitive_half_time, infusion_for
     from kinetamine.models.library import available as available_models
     from kinetamine.models.library import load as load_model
     from kinetamine.models.library import sources
     from kinetamine.models.link import link
+    from kinetamine.observations import Observations
     from kinetamine.population import Patient, Population
+    from kinetamine.population.individuals import Individuals
     from kinetamine.results import Result, TableResult
     from kinetamine.safety.check import check
     from kinetamine.safety.detection import DetectionResult, detect
@@ -61,17 +64,21 @@ __all__ = [
     "DetectionResult",
     "Dose",
     "EventTable",
+    "Individuals",
     "Infusion",
     "InputError",
     "KinetamineError",
+    "Observations",
     "Patient",
     "Population",
+    "Posterior",
     "Regimen",
     "Result",
     "RunError",
     "Scenario",
     "SearchResult",
     "TableResult",
+    "TracedBack",
     "TrialResult",
     "__version__",
     "available_courses",
@@ -89,11 +96,13 @@ __all__ = [
     "link",
     "load_model",
     "perturb",
+    "posterior",
     "prepare",
     "regimens",
     "score",
     "screen",
     "search_boosters",
+    "search_dose",
     "simulate",
     "sources",
     "trial",
@@ -106,6 +115,12 @@ _HOME = {
     "effects": ("kinetamine.effects", "effects"),
     "link": ("kinetamine.models.link", "link"),
     "regimens": ("kinetamine.dosing.library", "regimens"),
+    "Individuals": ("kinetamine.population.individuals", "Individuals"),
+    "Observations": ("kinetamine.observations", "Observations"),
+    "Posterior": ("kinetamine.inference", "Posterior"),
+    "TracedBack": ("kinetamine.inference", "TracedBack"),
+    "posterior": ("kinetamine.inference", "posterior"),
+    "search_dose": ("kinetamine.inference", "search_dose"),
     "Compared": ("kinetamine.comparison", "Compared"),
     "Comparison": ("kinetamine.comparison", "Comparison"),
     "compare": ("kinetamine.comparison", "compare"),

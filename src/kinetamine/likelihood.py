@@ -19,52 +19,13 @@ import numpy as np
 
 from kinetamine import units
 from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.population.residual import ResidualError, error_of
 
-__all__ = ["ErrorModel", "Scored", "draw", "error_of", "errors_of", "score", "stated"]
+__all__ = ["FLOOR", "Scored", "errors_of", "score", "stated"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 #: below this share of the largest prediction a relative error has no meaning
 FLOOR = 1e-10
-
-
-@dataclass(frozen=True)
-class ErrorModel:
-    """What is left between model and measurement.
-
-    Parameters
-    ----------
-    kind : {"proportional", "additive", "combined", "lognormal"}
-    sd : float
-        Standard deviation: a share (proportional, combined), the output's unit (additive), or of the logarithm.
-    additive_sd : float
-        Of the additive part of a combined error, in the output's unit; variances add.
-    status : {"published", "assumed"}
-        Whether the model's source has it, or the user stated it.
-
-    Examples
-    --------
-    >>> ErrorModel("combined", 0.2, 1.0).variance(np.array([10.0])).tolist()
-    [5.0]
-    """
-
-    kind: str
-    sd: float
-    additive_sd: float = 0.0
-    status: str = "published"
-
-    def variance(self, f: np.ndarray) -> np.ndarray:
-        """Of a value where the model says `f`; of its logarithm for a log-normal error."""
-        if self.kind == "proportional":
-            return (self.sd * f) ** 2
-        if self.kind == "combined":
-            return (self.sd * f) ** 2 + self.additive_sd**2
-        return np.full_like(f, self.sd**2)
-
-    def slope(self, f: np.ndarray) -> np.ndarray:
-        """Derivative of `variance` by `f`."""
-        if self.kind in ("proportional", "combined"):
-            return 2.0 * self.sd**2 * f
-        return np.zeros_like(f)
 
 
 @dataclass(frozen=True)
@@ -76,28 +37,10 @@ class Scored:
     information: np.ndarray
 
 
-def error_of(spec: Any, output: str) -> ErrorModel | None:
-    """The published residual error of an output in the output's unit; None where there is none."""
-    error = spec.residual.get(output)
-    if error is None:
-        return None
-    unit = spec.outputs[output].unit
-
-    def own(sd: float | None) -> float:
-        value = float(sd or 0.0)
-        return units.convert(value, error.unit, unit, f"residual.{output}") if error.unit else value
-
-    if error.kind == "additive":
-        return ErrorModel("additive", own(error.sd))
-    if error.kind == "combined":
-        return ErrorModel("combined", float(error.sd), own(error.additive_sd))
-    return ErrorModel(error.kind, float(error.sd))
-
-
 _SHARE = re.compile(r"^\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*%\s*(log(?:-?normal)?)?\s*$")
 
 
-def stated(text: str | float, unit: str, where: str = "residual") -> ErrorModel:
+def stated(text: str | float, unit: str, where: str = "residual") -> ResidualError:
     """A residual error in the user's words, graded *assumed*.
 
     Parameters
@@ -115,7 +58,7 @@ def stated(text: str | float, unit: str, where: str = "residual") -> ErrorModel:
     Examples
     --------
     >>> stated("20 % + 1 ng/mL", "ng/mL")
-    ErrorModel(kind='combined', sd=0.2, additive_sd=1.0, status='assumed')
+    ResidualError(kind='combined', proportional=0.2, additive=1.0)
     """
     expected = f"such as '20 %', '2 {unit}', '20 % + 1 {unit}' or '20 % lognormal'"
     said = str(text).strip()
@@ -136,20 +79,20 @@ def stated(text: str | float, unit: str, where: str = "residual") -> ErrorModel:
     if not (share > 0 or absolute > 0) or (log and absolute) or not math.isfinite(share + absolute):
         raise InputError(where, repr(said), expected + ", above 0", "20 %")
     if log:
-        return ErrorModel("lognormal", share, status="assumed")
+        return ResidualError("lognormal", share, 0.0)
     if share and absolute:
-        return ErrorModel("combined", share, absolute, "assumed")
+        return ResidualError("combined", share, absolute)
     if share:
-        return ErrorModel("proportional", share, status="assumed")
-    return ErrorModel("additive", absolute, status="assumed")
+        return ResidualError("proportional", share, 0.0)
+    return ResidualError("additive", 0.0, absolute)
 
 
-def score(error: ErrorModel, f: Any, low: Any, high: Any) -> Scored:
+def score(error: ResidualError, f: Any, low: Any, high: Any) -> Scored:
     """Log density of observations under predictions.
 
     Parameters
     ----------
-    error : ErrorModel
+    error : ResidualError
     f : array (…, value)
         Predictions, in the output's unit.
     low, high : array (value,)
@@ -163,14 +106,15 @@ def score(error: ErrorModel, f: Any, low: Any, high: Any) -> Scored:
 
     Examples
     --------
-    >>> score(ErrorModel("additive", 1.0), np.array([2.0]), np.array([2.0]), np.array([2.0])).log.round(4).tolist()
+    >>> seen = np.array([2.0])
+    >>> score(ResidualError("additive", 0.0, 1.0), seen, seen, seen).log.round(4).tolist()
     [-0.9189]
     """
     f = np.asarray(f, float)
     low, high = np.broadcast_to(low, f.shape), np.broadcast_to(high, f.shape)
     exact = low == high
     some = exact.all()
-    values = _exact(error, f, low)
+    values = _exact(error, f, np.where(exact, low, f))
     if some:
         return values
     between = _between(error, f, low, high)
@@ -186,22 +130,30 @@ def score(error: ErrorModel, f: Any, low: Any, high: Any) -> Scored:
     )
 
 
-def _exact(error: ErrorModel, f: np.ndarray, y: np.ndarray) -> Scored:
+def _slope(error: ResidualError, f: np.ndarray) -> np.ndarray:
+    """Derivative of the variance by the prediction."""
+    if error.kind in ("proportional", "combined"):
+        return 2.0 * error.proportional**2 * f
+    return np.zeros_like(f)
+
+
+def _exact(error: ResidualError, f: np.ndarray, y: np.ndarray) -> Scored:
     if error.kind == "lognormal":
-        sd = error.sd
+        sd = error.proportional
         with np.errstate(divide="ignore", invalid="ignore"):
             log_y = np.log(y)
             r = log_y - np.log(f)
             log = -0.5 * (r / sd) ** 2 - math.log(sd) - 0.5 * _LOG_2PI - log_y
         return Scored(np.where(y > 0, log, -np.inf), r / sd**2 / f, 1.0 / (sd * f) ** 2)
-    variance, slope = error.variance(f), error.slope(f)
+    variance = error.sd(f) ** 2
+    slope = _slope(error, f)
     r = y - f
     log = -0.5 * (r * r / variance + np.log(variance) + _LOG_2PI)
     gradient = r / variance + 0.5 * slope / variance * (r * r / variance - 1.0)
     return Scored(log, gradient, 1.0 / variance + 0.5 * (slope / variance) ** 2)
 
 
-def _between(error: ErrorModel, f: np.ndarray, low: np.ndarray, high: np.ndarray) -> Scored:
+def _between(error: ResidualError, f: np.ndarray, low: np.ndarray, high: np.ndarray) -> Scored:
     from scipy.special import log_ndtr
 
     log_scale = error.kind == "lognormal"
@@ -209,7 +161,7 @@ def _between(error: ErrorModel, f: np.ndarray, low: np.ndarray, high: np.ndarray
         a = np.log(np.maximum(low, 0.0)) if log_scale else low
         b = np.log(np.maximum(high, 0.0)) if log_scale else high
         middle = np.log(f) if log_scale else f
-        sd = np.full_like(f, error.sd) if log_scale else np.sqrt(error.variance(f))
+        sd = error.sd(f)
         za, zb = (a - middle) / sd, (b - middle) / sd
         # the tail that is small is taken, so that both ends far out keep their digits
         flip = za > 0
@@ -219,7 +171,7 @@ def _between(error: ErrorModel, f: np.ndarray, low: np.ndarray, high: np.ndarray
         log = np.maximum(log, -1e6)
         # d sd / d f and d middle / d f
         dm = 1.0 / f if log_scale else np.ones_like(f)
-        ds = np.zeros_like(f) if log_scale else 0.5 * error.slope(f) / sd
+        ds = np.zeros_like(f) if log_scale else 0.5 * _slope(error, f) / sd
 
         def edge(z: np.ndarray) -> np.ndarray:
             density = np.exp(np.clip(-0.5 * z * z - 0.5 * _LOG_2PI - log, -700.0, 50.0))
@@ -229,16 +181,7 @@ def _between(error: ErrorModel, f: np.ndarray, low: np.ndarray, high: np.ndarray
     return Scored(log, slope, slope * slope)
 
 
-def draw(error: ErrorModel, f: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """What would be measured where the model says `f`, from standard normal `noise` of the same shape."""
-    if error.kind == "lognormal":
-        return f * np.exp(error.sd * noise)
-    return f + np.sqrt(error.variance(f)) * noise
-
-
-def errors_of(
-    spec: Any, outputs: Any, residual: Mapping[str, str] | None = None
-) -> dict[str, ErrorModel]:
+def errors_of(spec: Any, outputs: Any, residual: Mapping[str, str] | None = None) -> dict[str, ResidualError]:
     """Residual errors of the outputs that were observed: stated ones before published ones.
 
     Raises
@@ -253,7 +196,7 @@ def errors_of(
     found = {
         name: stated(residual[name], spec.outputs[name].unit, f"residual {name}")
         if name in residual
-        else error_of(spec, name)
+        else (error_of(spec, name) if name in spec.residual else None)
         for name in outputs
     }
     without = [name for name, error in found.items() if error is None]

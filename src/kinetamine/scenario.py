@@ -194,7 +194,9 @@ def read(
         faults = [
             Fault("patient", "[patient] and [population]", "one of the two", "[population] with fixed values")
         ]
-    elif isinstance(request.get("population"), Mapping) and not {"n", "table"} & set(request["population"]):
+    elif isinstance(request.get("population"), Mapping) and not {"n", "table", "people"} & set(
+        request["population"]
+    ):
         faults = [Fault("population.n", "nothing", "the number of patients", "n = 1000")]
     named = {field: (places or {}).get(key, key) for field, key in said.items()}
     return _Reader(values, name, named, "file", faults).scenario()
@@ -371,7 +373,7 @@ class _Reader:
             if value := getattr(self.asked, field):
                 why = f"nothing: {self.place('events')} says when to look, one row per observation record"
                 self.fault(field, value, why if table else f"{self.place('events')} with it")
-        if self.asked.patients is None and self.asked.table is None:
+        if self.asked.patients is None and self.asked.table is None and self.asked.people is None:
             for said, value in self.asked.told():
                 if said.toml.startswith("population.") and said.name not in ("seed", "set"):
                     many = f"{self.place('patients')} with it"
@@ -441,6 +443,12 @@ class _Reader:
         """A patient or a population, made covariate by covariate, so that each fault is found."""
         from kinetamine.population import Patient, Population
 
+        try:
+            if (person := people.drawn(self.asked)) is not None:
+                return person
+        except InputError as error:
+            self.caught(error.faults[0].where if error.faults[0].where in self.said else "people", error)
+            raise _Wrong from None
         options = people.options(self.asked)
         many = bool(options) or bool({"patients", "table"} & self.unfit)
         if not many and not self.asked.set:

@@ -29,7 +29,7 @@ kinetamine detect --dose "84 mg nasal" --creatinine "15 mg/dL"
 kinetamine detect --dose "84 mg nasal" --assay five_panel
 """,
 )
-def detect(asked: questions.Detect, out: Out) -> None:
+def detect(asked: questions.DetectLine, out: Out) -> None:
     """Probability of a positive test over time and the detection window, next to what was observed."""
     from kinetamine.questions import people
     from kinetamine.safety import detection

@@ -27,7 +27,7 @@ kinetamine effects --dose "1 mg/kg iv over 1 min" --age 2-10 --effect sedation
 kinetamine effects --dose "2 mg/kg iv over 1 min" --effect anaesthesia --all-models
 """,
 )
-def effects(asked: questions.Effects, out: Out) -> None:
+def effects(asked: questions.EffectsLine, out: Out) -> None:
     """Onset, peak, offset and duration of acute effects, with the share of the people affected."""
     from kinetamine.effects import effects
     from kinetamine.questions import people

@@ -102,5 +102,5 @@ def sample(target: Target, n: int = 10_000, seed: int = 0, starts: int = 8) -> D
     density += [np.log(shares[k + 1]) + _log_t(z, *component) for k, component in enumerate(components)]
     log_weights = target.log_likelihood(z[None])[0] + _log_prior(z) - logsumexp(np.stack(density), axis=0)
     log_evidence = float(logsumexp(log_weights) - np.log(n))
-    smoothed, k = pareto.smooth(log_weights)
-    return Draws(z, pareto.normalised(smoothed), log_evidence, k, "importance sampling", tuple(centres))
+    smoothed, shape = pareto.smooth(log_weights)
+    return Draws(z, pareto.normalised(smoothed), log_evidence, shape, "importance sampling", tuple(centres))

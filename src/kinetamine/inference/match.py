@@ -76,12 +76,20 @@ def match(
             name, differs = _output(spec, item, allow_site_mismatch)
             if first_dose_h is not None and item.time_h < first_dose_h - 1e-9:
                 raise InputError(
-                    item.where or str(item), f"a value at {item.time_h:g} h", f"times from the first dose on ({first_dose_h:g} h)"
+                    item.where or str(item),
+                    f"a value at {item.time_h:g} h",
+                    f"times from the first dose on ({first_dose_h:g} h)",
                 )
             factor = _factor(spec, name, item)
-            rows.append((name, item.low * factor, item.high * factor, item.time_h))
+            # below a limit is everything below it, as an additive error may fall below zero (M3)
+            low = -np.inf if item.kind == "below" else item.low * factor
+            rows.append((name, low, item.high * factor, item.time_h))
             mismatched |= differs
-            if item.site is None and len(_sites(spec)) == 1 and spec.outputs[name].site not in ("plasma", "not stated"):
+            if (
+                item.site is None
+                and len(_sites(spec)) == 1
+                and spec.outputs[name].site not in ("plasma", "not stated")
+            ):
                 notes.append(f"no site said: taken as {spec.outputs[name].site}, as the model's")
         except InputError as error:
             faults += [Fault(item.where or str(item), f.given, f.expected, f.try_) for f in error.faults]
@@ -89,7 +97,12 @@ def match(
         raise FaultyFile("observations", faults)
     names, low, high, times = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Matched(
-        names, np.array(low, float), np.array(high, float), np.array(times, float), tuple(dict.fromkeys(notes)), mismatched
+        names,
+        np.array(low, float),
+        np.array(high, float),
+        np.array(times, float),
+        tuple(dict.fromkeys(notes)),
+        mismatched,
     )
 
 
@@ -103,12 +116,19 @@ def _output(spec: Any, item: Observation, allow: bool) -> tuple[str, bool]:
     fits = [n for n, o in spec.outputs.items() if wanted in (n.lower(), (o.analyte or n).lower())]
     if not fits:
         known = ", ".join(dict.fromkeys((o.analyte or n) for n, o in spec.outputs.items()))
-        raise InputError(item.where, repr(item.what), f"what model {spec.id} gives: {known}", "another model, see kinetamine models")
+        raise InputError(
+            item.where,
+            repr(item.what),
+            f"what model {spec.id} gives: {known}",
+            "another model, see kinetamine models",
+        )
     exact = [n for n in fits if n.lower() == wanted]
     if item.site is None:
         if len(fits) > 1 and not exact:
             raise InputError(
-                item.where, f"{item.what} and no site", "the site, as the model has several: " + ", ".join(spec.outputs[n].site for n in fits),
+                item.where,
+                f"{item.what} and no site",
+                "the site, as the model has several: " + ", ".join(spec.outputs[n].site for n in fits),
                 f"in {spec.outputs[fits[0]].site}",
             )
         return (exact or fits)[0], False
@@ -118,7 +138,9 @@ def _output(spec: Any, item: Observation, allow: bool) -> tuple[str, bool]:
     if allow:
         return (exact or fits)[0], True
     raise InputError(
-        item.where, f"{item.what} in {item.site}", f"a value of the site that model {spec.id} gives: " + ", ".join(spec.outputs[n].site for n in fits),
+        item.where,
+        f"{item.what} in {item.site}",
+        f"a value of the site that model {spec.id} gives: " + ", ".join(spec.outputs[n].site for n in fits),
         "allowing it: --allow-site-mismatch (lowers the grade)",
     )
 
@@ -140,7 +162,7 @@ def _factor(spec: Any, name: str, item: Observation) -> float:
         from kinetamine import substances
 
         nmol_per_l = units.convert(1.0, item.unit, "nmol/L", item.where)
-        mass = float(getattr(substances, "molar_mass")(output.analyte or name))  # g/mol
+        mass = float(substances.molar_mass(output.analyte or name))  # g/mol
         return float(units.convert(nmol_per_l * mass, "ng/L", output.unit)) * _counted(output, name)
     raise InputError(item.where, repr(item.unit), f"a unit of {output.unit}", repr(output.unit))
 

@@ -63,7 +63,8 @@ class Mixture:
     def analytes(self) -> tuple[str, ...]:
         """Analytes that every model gives, at one site."""
         keys = [
-            {(o.analyte, o.site): name for name, o in result.outputs.items()} for result in self.results.values()
+            {(o.analyte, o.site): name for name, o in result.outputs.items()}
+            for result in self.results.values()
         ]
         return tuple(keys[0][key] for key in keys[0] if all(key in other for other in keys))
 
@@ -82,7 +83,9 @@ class Mixture:
         first = next(iter(self.results.values())).outputs[name]
         values, weights = [], []
         for model, result in self.results.items():
-            own = next(o for o in result.outputs.values() if (o.analyte, o.site) == (first.analyte, first.site))
+            own = next(
+                o for o in result.outputs.values() if (o.analyte, o.site) == (first.analyte, first.site)
+            )
             found = units.convert(1.0, own.unit, first.unit) * np.asarray(own.values)
             values.append(found)
             weights.append(np.full(len(found), self.weights[model] / len(found)))

@@ -66,7 +66,12 @@ def _starts(target: Target, starts: int, screen: int, seed: int) -> np.ndarray:
 
 
 def find(
-    target: Target, starts: int = 8, screen: int = 64, iterations: int = 150, seed: int = 0, z: np.ndarray | None = None
+    target: Target,
+    starts: int = 8,
+    screen: int = 64,
+    iterations: int = 150,
+    seed: int = 0,
+    z: np.ndarray | None = None,
 ) -> Modes:
     """Climb from several starts.
 

@@ -13,7 +13,9 @@ __all__ = ["Ranges", "has_range", "read"]
 
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _TO = rf"(?P<low>{_NUMBER})\s*(?:to|-|–)\s*(?P<high>{_NUMBER})"
-_BEFORE = re.compile(rf"[,;]?\s*(?:taken\s+)?{_TO}\s*(?P<unit>min|h|hours?|d|days?)\s+(?:before|ago)\b", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"[,;]?\s*(?:taken\s+)?{_TO}\s*(?P<unit>min|h|hours?|d|days?)\s+(?:before|ago)\b", re.IGNORECASE
+)
 _EVERY = re.compile(rf"\bevery\s+{_TO}\s*(?P<unit>min|h|hours?|d|days?)\b", re.IGNORECASE)
 _AMOUNT = re.compile(rf"^\s*{_TO}\s*(?P<unit>(?:m|u|µ|μ|mc)?g(?:/kg)?(?:/(?:h|min))?)\b", re.IGNORECASE)
 

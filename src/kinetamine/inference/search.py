@@ -24,7 +24,10 @@ _TARGET = re.compile(
     rf"(?:\s*(?:to|-|–)\s*(?P<high>{_NUMBER}))?\s*(?P<unit>\S.*?)(?:\s+at\s+(?P<at>{_NUMBER}\s*\w+))?\s*$",
     re.IGNORECASE,
 )
-_EXPECTED = "such as 'S-ketamine Cmax 40 to 90 ng/mL', 'S-ketamine <20 ng/mL at 2 h' or 'S-ketamine AUC 100 to 300 ng*h/mL'"
+_EXPECTED = (
+    "such as 'S-ketamine Cmax 40 to 90 ng/mL', 'S-ketamine <20 ng/mL at 2 h' or "
+    "'S-ketamine AUC 100 to 300 ng*h/mL'"
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,12 @@ class Wanted:
         elif found["sign"] == ">":
             low, high = value, float("inf")
         else:
-            raise InputError("target", repr(text), "limits: 'a to b', '< b' or '> a'", "'S-ketamine Cmax 40 to 90 ng/mL'")
-        metric = {"peak": "cmax", "trough": "cmin"}.get((found["metric"] or "").lower(), (found["metric"] or "").lower())
+            raise InputError(
+                "target", repr(text), "limits: 'a to b', '< b' or '> a'", "'S-ketamine Cmax 40 to 90 ng/mL'"
+            )
+        metric = {"peak": "cmax", "trough": "cmin"}.get(
+            (found["metric"] or "").lower(), (found["metric"] or "").lower()
+        )
         at_h = units.read(found["at"], "h", "target") if found["at"] else None
         if bool(metric) == (at_h is not None) or not low < high:
             raise InputError("target", repr(text), _EXPECTED, "'S-ketamine Cmax 40 to 90 ng/mL'")
@@ -119,7 +126,14 @@ class DoseSearch:
 
 
 def search_dose(
-    model: Any, doses: str, target: str | Wanted, population: Any, *, least: float = 0.8, steps: int = 15, until: Any = None
+    model: Any,
+    doses: str,
+    target: str | Wanted,
+    population: Any,
+    *,
+    least: float = 0.8,
+    steps: int = 15,
+    until: Any = None,
 ) -> DoseSearch:
     """Try doses or intervals of a range in a population (a posterior's, or any).
 

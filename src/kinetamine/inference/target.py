@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from kinetamine.likelihood import FLOOR, ErrorModel, score
+from kinetamine.likelihood import FLOOR, score
+from kinetamine.population.residual import ResidualError
 
 __all__ = ["Curves", "Target"]
 
@@ -41,7 +42,7 @@ class Target:
         Where each person's values begin.
     output : sequence of str
         Output of each value.
-    errors : mapping of output to ErrorModel
+    errors : mapping of output to ResidualError
     """
 
     def __init__(
@@ -51,14 +52,16 @@ class Target:
         high: np.ndarray,
         first: np.ndarray,
         output: Sequence[str],
-        errors: Mapping[str, ErrorModel],
+        errors: Mapping[str, ResidualError],
     ) -> None:
         self.curves, self.low, self.high = curves, np.asarray(low, float), np.asarray(high, float)
         self.first = np.asarray(first, np.int64)
         self.people, self.size = len(self.first), curves.size
         names = np.asarray(list(output), object)
         self.groups = [(np.flatnonzero(names == name), errors[name]) for name in dict.fromkeys(names)]
-        self.floor = FLOOR * max(float(np.max(np.where(np.isfinite(self.high), self.high, self.low), initial=0)), 1e-30)
+        self.floor = FLOOR * max(
+            float(np.max(np.where(np.isfinite(self.high), self.high, self.low), initial=0)), 1e-30
+        )
         #: how often a prediction was below the floor, of how many
         self.floored = 0
 
@@ -120,8 +123,3 @@ class Target:
         value = np.where(bad, -np.inf, value)
         gradient[bad], information[bad] = 0.0, np.eye(size)
         return value, gradient, information
-
-    def one(self, person: int) -> Target:
-        """The same for one of the people."""
-        stop = self.first[person + 1] if person + 1 < self.people else len(self.low)
-        raise NotImplementedError(f"persons are split by their curves: values {self.first[person]} to {stop}")

@@ -48,7 +48,6 @@ def sample(target: Target, n: int = 2000, seed: int = 0, moves: int = MOVES) -> 
     z = rng.standard_normal((n, size))
     log_likelihood = np.maximum(target.log_likelihood(z[None])[0], -1e100)
     power, log_evidence, scale = 0.0, 0.0, 2.38 / np.sqrt(max(size, 1))
-    origin = np.arange(n)
     while power < 1.0:
         step = _increment(log_likelihood, 1.0 - power)
         w = step * log_likelihood
@@ -56,7 +55,7 @@ def sample(target: Target, n: int = 2000, seed: int = 0, moves: int = MOVES) -> 
         w = np.exp(w - logsumexp(w))
         power += step
         chosen = np.searchsorted(np.cumsum(w), (np.arange(n) + rng.random()) / n).clip(0, n - 1)
-        z, log_likelihood, origin = z[chosen], log_likelihood[chosen], np.arange(n)[chosen]
+        z, log_likelihood = z[chosen], log_likelihood[chosen]
         root = np.linalg.cholesky(np.cov(z.T).reshape(size, size) + 1e-9 * np.eye(size))
         for _ in range(moves * (2 if power >= 1.0 else 1)):
             new = z + scale * rng.standard_normal((n, size)) @ root.T

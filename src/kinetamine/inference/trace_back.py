@@ -16,7 +16,7 @@ import numpy as np
 from kinetamine import units
 from kinetamine.errors import DoseError, InputError
 from kinetamine.inference import pareto, ranges
-from kinetamine.inference.curves import PersonCurves
+from kinetamine.inference.curves import Curves
 from kinetamine.inference.importance import Draws
 from kinetamine.inference.match import match
 from kinetamine.inference.mixture import weighted_quantiles
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TracedBack", "is_range", "posterior"]
 
-#: prior draws looked at first: with a sample or two that is enough, and nothing can be missed
-PRIOR_DRAWS, ENOUGH = 100_000, 1000
+#: prior draws are looked at first, in pieces: with a sample or two that is enough, and nothing can be missed
+PIECE, MOST_DRAWS, ENOUGH = 20_000, 200_000, 2000
+#: end of the time with close points, h
+EARLY_H = 2.0
 #: points of the time grid on which curves are computed, and steps of the amount where curves do not scale with it
 POINTS, AMOUNTS = 240, 13
 
@@ -41,14 +43,15 @@ def is_range(doses: Any) -> bool:
     return ranges.has_range(doses)
 
 
-class _Curves:
+class _Traced:
     """Predictions for lanes of z with two more: dose and time before the first sample, as normal scores."""
 
-    def __init__(self, model: Any, gap: ranges.Ranges, outputs: Sequence[str], times_h: np.ndarray, patient: Patient) -> None:
+    def __init__(
+        self, spec: Any, gap: ranges.Ranges, outputs: Sequence[str], times_h: np.ndarray, patient: Patient
+    ) -> None:
         from kinetamine.dosing import Regimen
 
         self.gap, self.times = gap, np.asarray(times_h, float)
-        spec = model.spec
         self.last = gap.before_h[1] if gap.before_h else 0.0
         end = self.last + float(self.times.max())
         self.amounts = np.geomspace(gap.amount[0], gap.amount[1], AMOUNTS) if gap.amount else np.ones(1)
@@ -57,25 +60,33 @@ class _Curves:
             return Regimen.parse(gap.phrase(amount), entries=set(spec.entries), fields=set(spec.dose_fields))
 
         doses = regimen(float(self.amounts[-1])).doses
-        knots = [d.time_h + (d.duration_h or 0.0) for d in doses] + [d.time_h for d in doses]
-        grid = np.concatenate([[0.0], np.geomspace(min(1 / 60, end / 50), end, POINTS), knots])
-        self.grid = np.unique(grid[(grid >= 0) & (grid <= end + 1e-9)])
+        knots = [d.time_h + (d.duration_h or 0.0) for d in doses]
+        early = min(EARLY_H, end)
+        # equal steps: a linear model needs one propagator for each length
+        grid = np.concatenate(
+            [np.linspace(0.0, early, POINTS // 2 + 1), np.linspace(early, end, POINTS // 2 + 1), knots]
+        )
+        self.grid = np.unique(grid[(grid >= 0) & (grid <= end + 1e-9)].round(12))
         names = tuple(dict.fromkeys(outputs))
         self.row = np.array([names.index(name) for name in outputs])
         flat, when = np.repeat(names, len(self.grid)), np.tile(self.grid, len(names))
-        self.base = [PersonCurves(model, regimen(float(a)), flat, when, patient) for a in self.amounts]
-        self.effects = self.base[0].effects
-        self.model, self.patient = model, patient
-        self.size = self.effects.size + 2
+        self.base = [Curves(spec, regimen(float(a)), patient, when, observe=list(flat)) for a in self.amounts]
+        self.layout = self.base[0].layout
+        self.size = self.layout.size + 2
         self.scales = self._scales()
 
     def _scales(self) -> bool:
         """Whether curves are proportional to the amount, so that one library serves all."""
         if len(self.base) == 1:
             return True
-        z = np.random.default_rng(0).standard_normal((16, self.effects.size))
-        first, last = self.base[0].grid(z), self.base[-1].grid(z)
+        z = np.random.default_rng(0).standard_normal((16, self.layout.size))
+        first, last = self._grid(0, z), self._grid(-1, z)
         return bool(np.allclose(first * (self.amounts[-1] / self.amounts[0]), last, rtol=1e-6, atol=0.0))
+
+    def _grid(self, amount: int, z: np.ndarray) -> np.ndarray:
+        """Curves on the grid after one of the amounts, array (output, lane, time)."""
+        found = self.base[amount](z[None])
+        return np.moveaxis(found.reshape(len(z), -1, len(self.grid)), 1, 0)
 
     def unknown(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Amount (in the phrase's unit) and hours before the first sample, of z (lane, size)."""
@@ -100,14 +111,14 @@ class _Curves:
             return np.log(np.maximum(values, 1e-30))
 
         if self.scales:
-            return log(self.base[-1].grid(eta)) + np.log(amount / self.amounts[-1])[None, :, None]
+            return log(self._grid(-1, eta)) + np.log(amount / self.amounts[-1])[None, :, None]
         position = np.log(amount / self.amounts[0]) / np.log(self.amounts[1] / self.amounts[0])
         cell = np.clip(position.astype(int), 0, len(self.amounts) - 2)
         out: np.ndarray | None = None
         for k in np.unique(cell):
             here = cell == k
             share = (position[here] - k)[None, :, None]
-            found = (1 - share) * log(self.base[k].grid(eta[here])) + share * log(self.base[k + 1].grid(eta[here]))
+            found = (1 - share) * log(self._grid(k, eta[here])) + share * log(self._grid(k + 1, eta[here]))
             if out is None:
                 out = np.empty((found.shape[0], len(z), found.shape[2]))
             out[:, here] = found
@@ -188,8 +199,12 @@ class TracedBack:
         """
         found = re.fullmatch(r"\s*(dose|time)\s*([<>])\s*([0-9.eE+-]+)\s*(\S+)\s*", statement)
         if found is None:
-            raise InputError("probability", repr(statement), "'dose > 300 mg' or 'time < 6 h'", "'dose > 300 mg'")
-        limit = float(found[3]) * units.convert(1.0, found[4], self.unit if found[1] == "dose" else "h", "probability")
+            raise InputError(
+                "probability", repr(statement), "'dose > 300 mg' or 'time < 6 h'", "'dose > 300 mg'"
+            )
+        limit = float(found[3]) * units.convert(
+            1.0, found[4], self.unit if found[1] == "dose" else "h", "probability"
+        )
         values = self.dose if found[1] == "dose" else self.before_h
         return float(self.weights[values > limit if found[2] == ">" else values < limit].sum())
 
@@ -204,8 +219,13 @@ class TracedBack:
                     f"(90 %: {low:.3g} to {high:.3g} {self.unit}, median {middle:.3g})"
                 )
             else:
-                said.append(f"and the time within {high - low:.2g} h ({low:.2g} to {high:.2g} h before the first)")
-        return ", ".join(said) + ". No statement about a person's dose, intent or guilt: for research and teaching."
+                said.append(
+                    f"and the time within {high - low:.2g} h ({low:.2g} to {high:.2g} h before the first)"
+                )
+        return (
+            ", ".join(said)
+            + ". No statement about a person's dose, intent or guilt: for research and teaching."
+        )
 
     def density(self, bins: int = 40) -> dict[str, np.ndarray]:
         """Joint density of dose and time on a grid: ``dose`` and ``time`` (edges), ``density`` (dose, time)."""
@@ -268,16 +288,21 @@ def posterior(
     InputError
         More than one model or open dose, more unknown than measured, or no route said.
     """
-    from kinetamine.inference.posterior import learnable
-    from kinetamine.models.compile import compile_model
+    from kinetamine.inference.learned import learnable
 
     texts = [doses] if isinstance(doses, str) else list(doses)
     if len(texts) != 1:
-        raise DoseError("doses", f"{len(texts)} phrases with a range", "one dose of unknown size or time", texts[0])
+        raise DoseError(
+            "doses", f"{len(texts)} phrases with a range", "one dose of unknown size or time", texts[0]
+        )
     if len(models) != 1:
-        raise InputError("model", f"{len(models)} models", "one model for an unknown dose", "the one of that route")
+        raise InputError(
+            "model", f"{len(models)} models", "one model for an unknown dose", "the one of that route"
+        )
     if not len(observations):
-        raise InputError("observations", "nothing", "at least one measured value", "'S-ketamine 46 ng/mL at 0 h'")
+        raise InputError(
+            "observations", "nothing", "at least one measured value", "'S-ketamine 46 ng/mL at 0 h'"
+        )
     spec = learnable(models[0])
     gap = ranges.read(texts[0])
     if gap.every:
@@ -286,7 +311,7 @@ def posterior(
     seen = observations.shifted(-first) if gap.before_h else observations
     matched = match(spec, seen, allow_site_mismatch, None)
     errors = errors_of(spec, dict.fromkeys(matched.output), residual)
-    curves = _Curves(compile_model(spec), gap, matched.output, matched.time_h, patient)
+    curves = _Traced(spec, gap, matched.output, matched.time_h, patient)
     target = Target(curves, matched.low, matched.high, np.zeros(1, int), matched.output, errors)
     draws = _draws(target, seed)
     dose, before = curves.unknown(draws.z)
@@ -298,19 +323,17 @@ def _draws(target: Target, seed: int) -> Draws:
     from scipy.special import logsumexp
 
     rng = np.random.default_rng([seed, 7])
-    parts_z, parts_log = [], []
-    for _ in range(PRIOR_DRAWS // 20_000):  # in pieces: the curves of a piece fill 80 MB
-        z = rng.standard_normal((20_000, target.size))
-        parts_z.append(z)
-        parts_log.append(target.log_likelihood(z[None])[0])
-    z, log = np.concatenate(parts_z), np.concatenate(parts_log)
-    smoothed, k = pareto.smooth(log)
-    weights = pareto.normalised(smoothed)
-    evidence = float(logsumexp(log) - np.log(len(log)))
-    if pareto.effective(weights) >= ENOUGH and k <= 0.7:
-        return Draws(z, weights, evidence, k, "prior draws weighed by the data")
-    from kinetamine.inference.posterior import sampled
+    z, log = np.empty((0, target.size)), np.empty(0)
+    while len(z) < MOST_DRAWS:
+        more = rng.standard_normal((PIECE, target.size))
+        z, log = np.concatenate([z, more]), np.concatenate([log, target.log_likelihood(more[None])[0]])
+        smoothed, k = pareto.smooth(log)
+        weights = pareto.normalised(smoothed)
+        if pareto.effective(weights) >= ENOUGH and k <= 0.7:
+            evidence = float(logsumexp(log) - np.log(len(log)))
+            return Draws(z, weights, evidence, k, "prior draws weighed by the data")
+        if pareto.effective(weights) * MOST_DRAWS < ENOUGH * len(z):
+            break  # more of them would not do
+    from kinetamine.inference.learned import sampled
 
     return sampled(target, "smc", seed=seed)
-
-

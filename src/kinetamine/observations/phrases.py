@@ -86,16 +86,24 @@ def _one(text: str, where: str) -> Observation:
     time_h = _time(match, where, text)
     if scale is not None:
         if match["unit"] and match["unit"].strip().lower() not in ("points", "point"):
-            raise InputError(where, repr(text), f"points of {scale}, without a unit", f"{scale} {low:g} on day 7")
+            raise InputError(
+                where, repr(text), f"points of {scale}, without a unit", f"{scale} {low:g} on day 7"
+            )
         return Observation(scale, low, high, "", time_h, where=text)
     unit = (match["unit"] or "").strip()
     if not unit:
-        raise InputError(where, repr(text), f"a unit behind {match['value']}", "adding it, such as ng/mL or nmol/L")
+        raise InputError(
+            where, repr(text), f"a unit behind {match['value']}", "adding it, such as ng/mL or nmol/L"
+        )
     _check_unit(unit, where)
     site = match["site"]
     if site is not None and " ".join(site.lower().split()) not in _SITES:
-        raise InputError(where, repr(site), "a site: " + ", ".join(sorted(set(_SITES.values()))), "in venous plasma")
-    return Observation(what, low, high, unit, time_h, _SITES[" ".join(site.lower().split())] if site else None, where=text)
+        raise InputError(
+            where, repr(site), "a site: " + ", ".join(sorted(set(_SITES.values()))), "in venous plasma"
+        )
+    return Observation(
+        what, low, high, unit, time_h, _SITES[" ".join(site.lower().split())] if site else None, where=text
+    )
 
 
 def _number(text: str) -> float:
@@ -108,7 +116,9 @@ def _limits(match: re.Match[str], where: str, text: str) -> tuple[float, float]:
     if match["upto"] is not None:
         low, high = value, _number(match["upto"])
         if sign in _BELOW | _ABOVE or not low < high:
-            raise InputError(where, repr(text), "the lower limit before the upper one", f"{high:g} to {low:g}")
+            raise InputError(
+                where, repr(text), "the lower limit before the upper one", f"{high:g} to {low:g}"
+            )
     elif sign in _BELOW:
         low, high = 0.0, value
     elif sign in _ABOVE:
@@ -117,7 +127,7 @@ def _limits(match: re.Match[str], where: str, text: str) -> tuple[float, float]:
         raise InputError(where, repr(text), "two limits", "between 10 and 20")
     else:
         low = high = value
-    if not (low >= 0 and (math.isfinite(low)) and high > 0 or (low == high == 0)) or math.isnan(high):
+    if not ((low >= 0 and (math.isfinite(low)) and high > 0) or (low == high == 0)) or math.isnan(high):
         raise InputError(where, repr(text), "a value that is not negative", "")
     return low, high
 
@@ -127,7 +137,9 @@ def _time(match: re.Match[str], where: str, text: str) -> float:
         return 24.0 * _number(match["day"])
     said = match["at"]
     if re.fullmatch(_NUMBER, said.strip()):
-        raise InputError(where, repr(text), f"a time with its unit, not {said.strip()} alone", "adding min, h or d")
+        raise InputError(
+            where, repr(text), f"a time with its unit, not {said.strip()} alone", "adding min, h or d"
+        )
     try:
         return float(units.read(said, "h", where))
     except UnitError as error:
@@ -136,7 +148,13 @@ def _time(match: re.Match[str], where: str, text: str) -> float:
 
 def _check_unit(unit: str, where: str) -> None:
     measured = units.dimension(unit, where)
-    if measured not in ("[mass] / [length] ** 3", "[substance] / [length] ** 3", "dimensionless", "[mass]", "[substance]"):
+    if measured not in (
+        "[mass] / [length] ** 3",
+        "[substance] / [length] ** 3",
+        "dimensionless",
+        "[mass]",
+        "[substance]",
+    ):
         raise UnitError(where, repr(unit), "a unit of concentration, such as ng/mL or nmol/L", "'ng/mL'")
 
 

@@ -55,7 +55,8 @@ class Individuals(Population):
         self.patient, self.source = patient, source
         self.effects = {
             model: {
-                kind: {name: np.asarray(v, float) for name, v in kinds.get(kind, {}).items()} for kind in _KINDS
+                kind: {name: np.asarray(v, float) for name, v in kinds.get(kind, {}).items()}
+                for kind in _KINDS
             }
             for model, kinds in given.items()
         }
@@ -152,7 +153,8 @@ class Individuals(Population):
             n = int(data["n"])
             given = {
                 str(model): {
-                    kind: {str(k): np.asarray(v, float) for k, v in kinds.get(kind, {}).items()} for kind in _KINDS
+                    kind: {str(k): np.asarray(v, float) for k, v in kinds.get(kind, {}).items()}
+                    for kind in _KINDS
                 }
                 for model, kinds in data["models"].items()
             }

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kinetamine.questions.catalogue import CheckModel, Claims, Models, Regimens, Serve, Validate
     from kinetamine.questions.course import Course
-    from kinetamine.questions.effects import Compare, Effects
+    from kinetamine.questions.effects import Compare, Effects, EffectsLine
     from kinetamine.questions.infusion import Infusion
+    from kinetamine.questions.posterior import Posterior
     from kinetamine.questions.safety import (
         CheckLine,
         Detect,
+        DetectLine,
         Interactions,
         Law,
         Misuse,
@@ -33,11 +35,13 @@ _HOME = {
     "simulate": ("Check", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"),
     "catalogue": ("CheckModel", "Claims", "Models", "Regimens", "Serve", "Validate"),
     "course": ("Course",),
-    "effects": ("Compare", "Effects"),
+    "effects": ("Compare", "Effects", "EffectsLine"),
     "infusion": ("Infusion",),
+    "posterior": ("Posterior",),
     "safety": (
         "CheckLine",
         "Detect",
+        "DetectLine",
         "Interactions",
         "Law",
         "Misuse",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kinetamine.questions.record import WHAT, WHEN, WHO, Count, Names, Pairs, Question, Seed, again, say
-from kinetamine.questions.shared import Dosed, Modelled, Models, People, Time, Timed, example
+from kinetamine.questions.shared import Dosed, Drawn, Modelled, Models, People, Time, Timed, example
 
-__all__ = ["Compare", "Effects", "Sought"]
+__all__ = ["Compare", "Effects", "EffectsLine", "Sought"]
 
 
 class Sought(Question):
@@ -55,6 +55,10 @@ class Effects(
         WHEN,
         example=300,
     )
+
+
+class EffectsLine(Drawn, Effects):
+    """The same where files may be read."""
 
 
 class Compare(

@@ -9,8 +9,9 @@ from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
     from kinetamine.population import Patient, Population
+    from kinetamine.population.individuals import Individuals
 
-__all__ = ["ages", "fixed", "of", "options"]
+__all__ = ["ages", "drawn", "fixed", "of", "options"]
 
 
 def options(asked: Any) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def options(asked: Any) -> dict[str, Any]:
         said.toml.removeprefix("population."): value
         for said in asked.said()
         if said.toml.startswith("population.")
-        and said.name != "set"
+        and said.name not in ("set", "people")
         and (value := getattr(asked, said.name)) is not None
     }
     if isinstance(found.get("age"), list):
@@ -74,6 +75,31 @@ def fixed(asked: Any, where: str = "set.") -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
+def drawn(asked: Any) -> Individuals | None:
+    """People of a posterior's file, where the question names one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or the question describes other people too.
+    """
+    path = getattr(asked, "people", None)
+    if path is None:
+        return None
+    from kinetamine.population.individuals import Individuals
+
+    told = [
+        said.name for said in type(asked).said()
+        if said.name in ("patients", "age", "set", "table", "uncertainty", "typical")
+        and said.name in asked.model_fields_set and getattr(asked, said.name)
+    ]  # fmt: skip
+    if told:
+        raise InputError(told[0], "people of a file and this", "one of the two", "people without it")
+    found = Individuals.read(path)
+    found.residual = bool(getattr(asked, "residual", False))
+    return found
+
+
 def of(asked: Any, where: str = "", many: bool | None = None, **more: Any) -> Patient | Population:
     """The people of a question about effects or models: a population where it says how many, else one patient.
 
@@ -93,6 +119,8 @@ def of(asked: Any, where: str = "", many: bool | None = None, **more: Any) -> Pa
     """
     from kinetamine.population import Patient, Population
 
+    if (person := drawn(asked)) is not None:
+        return person
     known = fixed(asked, f"{where}set " if where else "set.")
     if getattr(asked, "age", None) is not None:
         known["age"] = ages(asked.age, f"{where}age")

@@ -7,11 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from kinetamine.questions.record import Count, Names, Number, Question, Seed, Text, again, say
-from kinetamine.questions.shared import Dosed, Model, People, example
+from kinetamine.questions.shared import Dosed, Drawn, Model, People, example
 
 __all__ = [
     "CheckLine",
     "Detect",
+    "DetectLine",
     "Interactions",
     "Law",
     "Misuse",
@@ -50,6 +51,10 @@ class Detect(Dosed, json_schema_extra=example(doses="84 mg nasal", cutoff="50 ng
     )
     patients: Count = again(People, "patients", 1000, "How many people.")
     seed: Seed = again(People, "seed", 1)
+
+
+class DetectLine(Drawn, Detect):
+    """The same where files may be read."""
 
 
 class Screen(

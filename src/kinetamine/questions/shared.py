@@ -24,6 +24,7 @@ from kinetamine.questions.record import (
 __all__ = [
     "Changed",
     "Dosed",
+    "Drawn",
     "Model",
     "ModelText",
     "Modelled",
@@ -103,6 +104,15 @@ class People(Question):
     set: Settings = say(
         {}, "Fix a covariate, such as weight=95 or 'weight=209 lb'; repeat for more.", "NAME=VALUE", WHO,
         toml="population.*", python=None, example={"weight": 95},
+    )  # fmt: skip
+
+
+class Drawn(Question):
+    """People whose effects are known already; only where files may be read."""
+
+    people: Text | None = say(
+        None, "People that `kinetamine posterior --out` wrote: one person, as uncertain as his levels leave him.",
+        "FILE.json", WHO, toml="population.people", python=None, example="me.json",
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from kinetamine.questions.record import (
     again,
     say,
 )
-from kinetamine.questions.shared import Changed, Dosed, Modelled, People, Time, Timed, example
+from kinetamine.questions.shared import Changed, Dosed, Drawn, Modelled, People, Time, Timed, example
 
 __all__ = ["Check", "Examined", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"]
 
@@ -67,7 +67,7 @@ class Simulate(
     )
 
 
-class SimulateFiles(Simulate):
+class SimulateFiles(Drawn, Simulate):
     """The same where files may be read: on the command line and in a scenario file."""
 
     doses: LongText | list[LongText | dict[str, Any]] | None = again(  # type: ignore[assignment]

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinetamine.errors import InputError, NoData
-from kinetamine.inference import importance, pareto, tempering
-from kinetamine.inference.curves import PersonCurves
-from kinetamine.inference.importance import Draws
-from kinetamine.inference.match import Matched, match
-from kinetamine.inference.target import Target
-from kinetamine.likelihood import ErrorModel, draw, errors_of
+from kinetamine.errors import InputError, UnknownName
+from kinetamine.inference import pareto
+from kinetamine.inference.learned import INTERVAL, Learned, learn, learnable, prior_z, resample, summary_of
 from kinetamine.observations import Observations
 from kinetamine.population import Patient
 from kinetamine.population.individuals import Individuals
@@ -24,80 +20,9 @@ from kinetamine.population.individuals import Individuals
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DISCLAIMER", "Learned", "Posterior", "posterior"]
+__all__ = ["DISCLAIMER", "Posterior", "posterior"]
 
 DISCLAIMER = "For research and teaching; no statement about a person's dose, guilt or care."
-#: weights are trusted up to this Pareto k and from this many effective draws
-MOST_K, LEAST_EFFECTIVE = 0.7, 400
-#: draws of the prior predictive, and the probability below which the data do not fit the model
-PREDICTED, IMPROBABLE = 2000, 0.01
-INTERVAL = (0.05, 0.5, 0.95)
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What one model learned.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    curves : PersonCurves
-    target : Target
-    matched : Matched
-    errors : dict of output to ErrorModel
-    draws : Draws
-    predictive_p : float
-        Probability of data at least as odd as these under the prior predictive.
-    doses : Regimen
-    """
-
-    spec: Any
-    curves: PersonCurves
-    target: Target
-    matched: Matched
-    errors: Mapping[str, ErrorModel]
-    draws: Draws
-    predictive_p: float
-    doses: Any
-
-    @property
-    def assumed(self) -> bool:
-        """Whether a residual error was stated by the user."""
-        return any(error.status == "assumed" for error in self.errors.values())
-
-    @property
-    def grade(self) -> str:
-        """``fitted``, ``assumed`` or ``uncertain``, the lowest that applies."""
-        if self.draws.note or self.predictive_p < IMPROBABLE:
-            return "uncertain"
-        return "assumed" if self.assumed or self.matched.mismatched else "fitted"
-
-    def remarks(self) -> list[str]:
-        """What a reader must know before the numbers."""
-        found = list(self.matched.notes)
-        if self.predictive_p < IMPROBABLE:
-            found.append(
-                f"values as odd as these have a probability of {_percent(self.predictive_p)} under {self.spec.id}: they do "
-                "not fit this model in people like this; check units, site, times and doses"
-            )
-        if all(low != high for low, high in zip(self.matched.low, self.matched.high, strict=True)):
-            found.append("every value is below or above a limit: they only bound the answer")
-        if len(self.draws.modes) > 1:
-            found.append(f"{len(self.draws.modes)} different explanations fit nearly as well (several modes)")
-        if self.draws.note:
-            found.append(self.draws.note)
-        if self.assumed:
-            stated = [name for name, error in self.errors.items() if error.status == "assumed"]
-            found.append(f"residual error of {', '.join(stated)} as stated, not published: assumed")
-        if self.matched.mismatched:
-            found.append("a value of another site than the model's was allowed")
-        if self.target.floored:
-            found.append("some lanes predicted less than a ten billionth of the largest value; set to that")
-        return found
-
-
-def _percent(p: float) -> str:
-    return f"less than {100 / PREDICTED:g} %" if p < 1.5 / PREDICTED else f"{100 * p:.2g} %"
 
 
 @dataclass
@@ -146,9 +71,7 @@ class Posterior:
     def remarks(self) -> list[str]:
         """What a reader must know, of every model."""
         many = len(self.learned) > 1
-        found = [
-            f"{one.spec.id}: {text}" if many else text for one in self.learned for text in one.remarks()
-        ]
+        found = [f"{one.spec.id}: {text}" if many else text for one in self.learned for text in one.remarks()]
         return [*found, DISCLAIMER]
 
     def one(self, model: str | None = None) -> Learned:
@@ -165,8 +88,6 @@ class Posterior:
         for one in self.learned:
             if one.spec.id == model:
                 return one
-        from kinetamine.errors import UnknownName
-
         raise UnknownName("model", model, [one.spec.id for one in self.learned], "a model of this posterior")
 
     def summary(self, model: str | None = None) -> pl.DataFrame:
@@ -182,7 +103,7 @@ class Posterior:
         for one in self.learned:
             if model is not None and one.spec.id != model:
                 continue
-            rows += _summary_of(one, self.seed)
+            rows += summary_of(one, self.seed)
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def diagnostics(self) -> pl.DataFrame:
@@ -213,7 +134,7 @@ class Posterior:
         import polars as pl
 
         one = self.one(model)
-        prior = one.target.predict(_prior_z(one, self.seed)[None])
+        prior = one.target.predict(prior_z(one, self.seed)[None])
         mine = one.target.predict(resample(one.draws, 2000, self.seed)[None])
         low, middle, high = np.quantile(prior, INTERVAL, axis=0)
         a, b, c = np.quantile(mine, INTERVAL, axis=0)
@@ -222,7 +143,7 @@ class Posterior:
             {
                 "output": list(one.matched.output),
                 "time_h": one.matched.time_h,
-                "low": one.matched.low,
+                "low": np.maximum(one.matched.low, 0.0),
                 "high": np.where(np.isfinite(one.matched.high), one.matched.high, np.nan),
                 "unit": units,
                 "prior_low": low,
@@ -245,7 +166,7 @@ class Posterior:
             raise InputError("people.n", str(n), "1 to 1,000,000", "2000")
         seed = self.seed if seed is None else seed
         chosen = self.learned if model is None else [self.one(model)]
-        given = {one.spec.id: one.curves.effects.given(resample(one.draws, n, seed)) for one in chosen}
+        given = {one.spec.id: one.curves.layout.given(resample(one.draws, n, seed)) for one in chosen}
         words = f"{len(self.observations)} observed value{'s' * (len(self.observations) != 1)}"
         return Individuals(given, self.patient, n, seed, f"posterior of {words}")
 
@@ -290,7 +211,9 @@ class Posterior:
         from kinetamine.inference.search import search_dose
 
         one = self.one()
-        return search_dose(one.spec, doses, target, self.people(n, model=one.spec.id), least=least, steps=steps)
+        return search_dose(
+            one.spec, doses, target, self.people(n, model=one.spec.id), least=least, steps=steps
+        )
 
     # --- files and words ---------------------------------------------------------------------------------
 
@@ -333,7 +256,7 @@ class Posterior:
             raise MissingExtra("arviz", "arviz", "to_arviz") from None
         one = self.one(model)
         z = resample(one.draws, n, self.seed)
-        return arviz.from_dict({name: z[None, :, k] for k, name in enumerate(one.curves.effects.names)})
+        return arviz.from_dict({name: z[None, :, k] for k, name in enumerate(one.curves.layout.names)})
 
     def cite(self) -> str:
         """The papers behind the models used."""
@@ -357,9 +280,6 @@ class Posterior:
             f"<Posterior of {len(self.observations)} values under {models}: {best.draws.method}, "
             f"{best.draws.effective:.0f} effective draws, {self.grade}>"
         )
-
-
-# --- making one ------------------------------------------------------------------------------------------
 
 
 def posterior(
@@ -440,7 +360,13 @@ def posterior(
     seen = _read(observations)
     if trace_back.is_range(doses):
         return trace_back.posterior(
-            models, doses, seen, patient, residual=residual, seed=seed, allow_site_mismatch=allow_site_mismatch
+            models,
+            doses,
+            seen,
+            patient,
+            residual=residual,
+            seed=seed,
+            allow_site_mismatch=allow_site_mismatch,
         )
     specs = [learnable(m) for m in models]
     _refuse_mixed(specs)
@@ -468,182 +394,11 @@ def _check_words(prior: str, method: str, n: int, seed: int) -> None:
         raise InputError("seed", str(seed), "a whole number from 0 on", "0")
 
 
-def learnable(model: Any) -> Any:
-    """The model's record, if it has something to learn.
-
-    Raises
-    ------
-    NoData
-        If no between-subject effects were published for it.
-    """
-    from kinetamine.models.library import load
-
-    spec = model if hasattr(model, "covariance") else load(model)
-    if not len(spec.covariance("subject")[0]):
-        raise NoData(
-            f"model {spec.id}",
-            "no between-subject effects: none were published",
-            "how much people differ, without which levels say nothing about one of them",
-            "a model that has them: otto_2021_s_ketamine, perez_ruixo_2021_esketamine, simons_2022_s_ketamine_otf",
-        )
-    return spec
-
-
 def _refuse_mixed(specs: Sequence[Any]) -> None:
     drugs = {spec.drug for spec in specs}
     if len(drugs) > 1:
-        raise InputError("model", f"models of {' and '.join(sorted(drugs))}", "models of one drug", "one of them")
+        raise InputError(
+            "model", f"models of {' and '.join(sorted(drugs))}", "models of one drug", "one of them"
+        )
     if len({spec.id for spec in specs}) < len(specs):
         raise InputError("model", "the same model twice", "different models", "one of them")
-
-
-def learn(
-    spec: Any, doses: Any, observations: Observations, patient: Patient, residual: Mapping[str, str], prior: str,
-    method: str, n: int, seed: int, allow_site_mismatch: bool,
-) -> Learned:  # fmt: skip
-    """What one model learns; see `posterior`."""
-    from kinetamine.dosing import Regimen
-    from kinetamine.models.compile import compile_model
-
-    if doses is None:
-        raise InputError("doses", "nothing", "what the person got", "'84 mg nasal'")
-    regimen = Regimen.parse(doses, entries=set(spec.entries), fields=set(spec.dose_fields))
-    start = min(dose.time_h for dose in regimen.doses)
-    matched = match(spec, observations, allow_site_mismatch, start)
-    errors = errors_of(spec, dict.fromkeys(matched.output), residual)
-    curves = PersonCurves(
-        compile_model(spec), regimen, matched.output, matched.time_h, patient, prior != "published"
-    )
-    target = Target(curves, matched.low, matched.high, np.zeros(1, int), matched.output, errors)
-    draws = sampled(target, method, n, seed)
-    p = predictive_probability(target, errors, matched, seed)
-    return Learned(spec, curves, target, matched, errors, draws, p, regimen)
-
-
-def sampled(target: Target, method: str = "auto", n: int = 10_000, seed: int = 0) -> Draws:
-    """Draws of one person's z by the method asked for; see `posterior`."""
-    if method == "smc":
-        return tempering.sample(target, seed=seed)
-    if method == "laplace":
-        return _laplace(target, n, seed)
-    first = importance.sample(target, n, seed)
-    if first.k <= MOST_K and first.effective >= LEAST_EFFECTIVE:
-        return first
-    if method == "importance":
-        why = f"importance weights cannot be trusted: Pareto k {first.k:.2f}, {first.effective:.0f} effective draws"
-        return Draws(first.z, first.weights, first.log_evidence, first.k, first.method, first.modes, why)
-    second = tempering.sample(target, seed=seed)
-    return Draws(
-        second.z, second.weights, second.log_evidence, first.k, second.method, first.modes, second.note
-    )
-
-
-def _laplace(target: Target, n: int, seed: int) -> Draws:
-    from kinetamine.inference import mode
-
-    found = mode.find(target, seed=seed)
-    centre = found.best()[0][0]
-    width, axes = np.linalg.eigh(mode.curvature(target, centre))
-    width = np.maximum(width, importance.LEAST_CURVATURE)
-    noise = np.random.default_rng([seed, 3]).standard_normal((n, target.size))
-    z = centre + (noise / np.sqrt(width)) @ axes.T
-    log_evidence = float(found.value.max() - 0.5 * np.log(width).sum())
-    note = "mode with normal bands, on request: can be half a standard deviation off"
-    return Draws(
-        z, np.full(n, 1 / n), log_evidence, float("nan"), "mode and Laplace bands", tuple(found.distinct()), note
-    )
-
-
-def resample(draws: Draws, n: int, seed: int) -> np.ndarray:
-    """`n` equally likely z, array (n, size), by systematic resampling in random order."""
-    rng = np.random.default_rng([seed, 4])
-    at = np.searchsorted(np.cumsum(draws.weights), (np.arange(n) + rng.random()) / n)
-    return draws.z[rng.permutation(at.clip(0, len(draws.z) - 1))]
-
-
-def predictive_probability(target: Target, errors: Mapping[str, ErrorModel], matched: Matched, seed: int) -> float:
-    """Probability, under the prior predictive, of values at least as odd as those observed.
-
-    Oddness is the Mahalanobis distance of the logarithms from draws of the prior with residual error; a value
-    below a limit counts as the limit, in the draws too.
-    """
-    rng = np.random.default_rng([seed, 5])
-    f = target.predict(rng.standard_normal((1, PREDICTED, target.size)))
-    noise = rng.standard_normal(f.shape)
-    y = np.empty_like(f)
-    for rows, error in target.groups:
-        y[:, rows] = draw(error, f[:, rows], noise[:, rows])
-    y = y[np.isfinite(y).all(axis=1)]
-    if len(y) < 10:
-        return 0.0
-    low, high = matched.low, matched.high
-    seen = np.where(low == high, low, np.where(np.isfinite(high), high, low))
-    floor = np.where((low < high) & np.isfinite(high), high, 0.0)  # of a value below its limit the limit
-    least = 1e-6 * max(float(seen.max(initial=0.0)), 1e-30)
-    x = np.log(np.maximum(np.maximum(y, floor), least))
-    own = np.log(np.maximum(seen, least))
-    middle = x.mean(axis=0)
-    covariance = np.cov(x.T).reshape(len(own), len(own)) + 1e-6 * np.eye(len(own))
-    distance = np.einsum("kv,vk->k", x - middle, np.linalg.solve(covariance, (x - middle).T))
-    mine = float((own - middle) @ np.linalg.solve(covariance, own - middle))
-    return float((distance >= mine).mean())
-
-
-# --- summaries -------------------------------------------------------------------------------------------
-
-
-def _prior_z(one: Learned, seed: int, n: int = 2000) -> np.ndarray:
-    return np.random.default_rng([seed, 6]).standard_normal((n, one.target.size))
-
-
-def individual_values(one: Learned, z: np.ndarray) -> dict[str, np.ndarray]:
-    """Individual parameters of the model file for lanes of z, in inside units, those that vary."""
-    from kinetamine.inference.curves import Lanes
-
-    lanes = Lanes(one.curves.patient, one.curves.effects.given(z), len(z))
-    spec = one.spec
-    env: dict[str, Any] = {**lanes.parameters(spec), **lanes.covariates(spec), **lanes.etas(spec)}
-    env.update({name: v[0] for name, v in lanes.occasions(spec, 1).items()})
-    env = one.curves.model.environment(env)
-    found = {}
-    for name, _ in one.curves.model.individual:
-        value = np.broadcast_to(np.asarray(env[name], float), (len(z),))
-        if np.ptp(value) > 0:
-            found[name] = value
-    return found
-
-
-def _summary_of(one: Learned, seed: int) -> list[dict[str, Any]]:
-    prior_z, mine_z = _prior_z(one, seed), resample(one.draws, 4000, seed)
-    prior, mine = individual_values(one, prior_z), individual_values(one, mine_z)
-    rows = [
-        _row(one.spec.id, name, _unit(one.curves.model, name), prior[name], mine[name]) for name in mine if name in prior
-    ]
-    for k, name in enumerate(one.curves.effects.names):
-        rows.append(_row(one.spec.id, f"z {name}", "1", prior_z[:, k], mine_z[:, k]))
-    return rows
-
-
-def _unit(model: Any, name: str) -> str:
-    units = getattr(model.spec, "individual_units", None) or getattr(model.spec, "units", {})
-    found = units.get(name) if hasattr(units, "get") else None
-    return "" if found is None else str(found)
-
-
-def _row(model: str, name: str, unit: str, prior: np.ndarray, mine: np.ndarray) -> dict[str, Any]:
-    positive = (prior > 0).all() and (mine > 0).all()
-    a, b = (np.log(prior), np.log(mine)) if positive else (prior, mine)
-    shrinkage = 1.0 - float(np.var(b)) / max(float(np.var(a)), 1e-300)
-    p, m = np.quantile(prior, INTERVAL), np.quantile(mine, INTERVAL)
-    return {
-        "model": model,
-        "parameter": name,
-        "unit": unit,
-        "prior_median": float(p[1]),
-        "prior_low": float(p[0]),
-        "prior_high": float(p[2]),
-        "median": float(m[1]),
-        "low": float(m[0]),
-        "high": float(m[2]),
-        "shrinkage": shrinkage,
-    }

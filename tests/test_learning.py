@@ -1,0 +1,321 @@
+"""A person's levels: what is read, scored, learned and refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+import kinetamine as kt
+from kinetamine.errors import FaultyFile, InputError, KinetamineError, NoData
+from kinetamine.inference import pareto, ranges
+from kinetamine.inference.mixture import weighted_quantiles
+from kinetamine.likelihood import score, stated
+from kinetamine.observations import parse
+from kinetamine.population.residual import ResidualError
+
+OTTO, NASAL = "otto_2021_s_ketamine", "perez_ruixo_2021_esketamine"
+ONE = """
+format = 1
+id = "one"
+drug = "S-ketamine"
+parameters = { V = { value = 100, unit = "L" }, CL = { value = 50, unit = "L/h" } }
+variability = { v = { etas = ["V"], sd = [0.4] } }
+individual = { V_i = "V * exp(eta.V)" }
+compartments = { central = {} }
+flows = { out = { from = "central", rate = "CL * central / V_i" } }
+entries = { iv = [{ to = "central" }] }
+outputs = { "S-ketamine" = { value = "central / V_i", unit = "ng/mL", site = "venous plasma" } }
+residual = { "S-ketamine" = { kind = "proportional", sd = 0.2 } }
+"""
+ERRORS = [
+    ResidualError("proportional", 0.2, 0.0),
+    ResidualError("additive", 0.0, 2.0),
+    ResidualError("combined", 0.2, 1.0),
+    ResidualError("lognormal", 0.3, 0.0),
+]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "one.toml"
+    path.write_text(ONE)
+    return path
+
+
+# ---- phrases
+
+
+@pytest.mark.parametrize(
+    ("phrase", "low", "high", "hours", "site"),
+    [
+        ("S-ketamine 46 ng/mL at 40 min", 46, 46, 2 / 3, None),
+        ("S-ketamine <0.5 ng/mL at 24 h", 0, 0.5, 24, None),
+        ("S-ketamine > 500 ng/mL after 5 min", 500, math.inf, 1 / 12, None),
+        ("norketamine 10 to 20 ng/mL at 2 h in venous plasma", 10, 20, 2, "venous plasma"),
+        ("ketamine between 3 and 4 ng/mL at 1 d", 3, 4, 24, None),
+        ("S-ketamine: 4,5 ng/mL @ 3 h", 4.5, 4.5, 3, None),
+        ("2R,6R-hydroxynorketamine 12 ng/mL at 4 h", 12, 12, 4, None),
+        ("MADRS 21 on day 7", 21, 21, 168, None),
+    ],
+)
+def test_phrases_are_read_as_meant(
+    phrase: str, low: float, high: float, hours: float, site: str | None
+) -> None:
+    found = parse(phrase)[0]
+    assert (found.low, found.high, found.site) == (low, high, site)
+    assert found.time_h == pytest.approx(hours)
+
+
+def test_a_phrase_reads_back() -> None:
+    for text in ("S-ketamine 46 ng/mL at 40 min", "S-ketamine <0.5 ng/mL at 24 h", "MADRS 21 on day 7"):
+        assert str(parse(text)[0]) == text
+
+
+def test_all_faults_come_at_once_and_no_cure_invents_a_number() -> None:
+    with pytest.raises(FaultyFile) as caught:
+        parse(["S-ketamine 46 at 40 min", "S-ketamine 46 ng/mL", "S-ketamine -3 ng/mL at 1 h", "nonsense"])
+    faults = caught.value.faults
+    assert len(faults) == 4
+    assert "unit" in faults[0].expected
+    assert "when it was taken" in faults[1].try_
+    assert "negative" in faults[2].expected
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_no_text_gives_a_traceback(text: str) -> None:
+    with contextlib.suppress(KinetamineError):
+        parse(text)
+
+
+# ---- likelihood
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.kind)
+def test_densities_integrate_to_one_and_limits_to_their_share(error: ResidualError) -> None:
+    f = 10.0
+
+    def density(y: float) -> float:
+        seen = np.array([y])
+        return float(np.exp(score(error, np.array([f]), seen, seen).log[0]))
+
+    start = 1e-9 if error.kind == "lognormal" else -40.0
+    total = integrate.quad(density, start, 200, limit=300, points=[f])[0]
+    assert total == pytest.approx(1.0, abs=1e-6)
+    below = integrate.quad(density, start, 8.0, limit=300)[0]
+    low = np.array([-np.inf])
+    assert np.exp(score(error, np.array([f]), low, np.array([8.0])).log[0]) == pytest.approx(below, abs=1e-6)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.kind)
+def test_slopes_are_derivatives(error: ResidualError) -> None:
+    f = np.array([8.0, 3.0, 12.0, 5.0, 1.0])
+    low, high = np.array([10.0, 0.0, 9.0, 7.0, 30.0]), np.array([10.0, 4.0, np.inf, 8.0, 31.0])
+    h = 1e-6
+    change = score(error, f + h, low, high).log - score(error, f - h, low, high).log
+    np.testing.assert_allclose(score(error, f, low, high).slope, change / (2 * h), rtol=1e-5, atol=1e-7)
+
+
+def test_stated_errors() -> None:
+    assert stated("20 %", "ng/mL") == ResidualError("proportional", 0.2, 0.0)
+    assert stated("2 ug/L", "ng/mL").additive == pytest.approx(2.0)
+    assert stated("30 % lognormal", "ng/mL") == ResidualError("lognormal", 0.3, 0.0)
+    for text in ("20", "-3 %", "", "20 mg", "0 %"):
+        with pytest.raises(InputError):
+            stated(text, "ng/mL")
+
+
+# ---- weights
+
+
+def test_pareto_k_tells_heavy_tails_from_light_ones() -> None:
+    rng = np.random.default_rng(4)
+    assert pareto.smooth(rng.standard_normal(20_000))[1] < 0.5
+    heavy = stats.genpareto.rvs(0.9, size=20_000, random_state=5)
+    assert 0.75 < pareto.smooth(np.log(heavy + 1e-9))[1] < 1.05
+
+
+def test_weighted_quantiles_of_equal_weights_are_those_of_numpy() -> None:
+    values = np.random.default_rng(1).standard_normal((2001, 3))
+    found = weighted_quantiles(values, np.ones(2001), [0.05, 0.5, 0.95])
+    np.testing.assert_allclose(found, np.quantile(values, [0.05, 0.5, 0.95], axis=0, method="hazen"))
+
+
+# ---- posterior
+
+
+def _exact(levels: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+    """Mean and SD of eta, and the evidence, of the model `ONE` by quadrature; dose 10 mg iv."""
+    error = ResidualError("proportional", 0.2, 0.0)
+    eta = np.linspace(-2.4, 2.4, 20_001)
+    v = 100 * np.exp(eta)
+    log = stats.norm.logpdf(eta, 0, 0.4)
+    for time, low, high in levels:
+        f = 1e3 * 10 / v * np.exp(-50 / v * time)
+        log = log + score(error, f, np.full_like(f, low), np.full_like(f, high)).log
+    mass = np.trapezoid(np.exp(log), eta)
+    p = np.exp(log) / mass
+    mean = np.trapezoid(p * eta, eta)
+    return mean, math.sqrt(np.trapezoid(p * (eta - mean) ** 2, eta)), math.log(mass)
+
+
+@pytest.mark.parametrize("method", ["importance", "smc"])
+def test_posterior_of_one_effect_is_that_of_quadrature(one: Path, method: str) -> None:
+    phrases = ["S-ketamine 40 ng/mL at 1 h", "S-ketamine <20 ng/mL at 3 h"]
+    mean, sd, log_evidence = _exact([(1.0, 40.0, 40.0), (3.0, 0.0, 20.0)])
+    post = kt.posterior(one, "10 mg iv", phrases, method=method)
+    draws = post.one().draws
+    eta = 0.4 * draws.z[:, 0]
+    found = float(draws.weights @ eta)
+    assert found == pytest.approx(mean, abs=0.05 * sd + (0.1 * sd if method == "smc" else 0))
+    assert math.sqrt(draws.weights @ (eta - found) ** 2) == pytest.approx(sd, rel=0.1)
+    assert draws.log_evidence == pytest.approx(log_evidence, abs=0.02 if method == "importance" else 0.15)
+
+
+def test_same_seed_same_draws_and_no_data_far_away_is_the_prior(one: Path) -> None:
+    a = kt.posterior(one, "10 mg iv", "S-ketamine 40 ng/mL at 1 h", seed=3)
+    b = kt.posterior(one, "10 mg iv", "S-ketamine 40 ng/mL at 1 h", seed=3)
+    assert (a.one().draws.z == b.one().draws.z).all()
+    vague = kt.posterior(one, "10 mg iv", "S-ketamine 0 to 5000 ng/mL at 1 h").summary()
+    assert vague["shrinkage"].abs().max() < 0.1  # type: ignore[operator]
+
+
+def test_a_posterior_is_a_population(tmp_path: Path) -> None:
+    post = kt.posterior(
+        OTTO, "10 mg iv over 30 min",
+        ["S-ketamine 46 ng/mL at 40 min", "S-norketamine 12 ng/mL at 2 h"], kt.Patient(weight=80),
+    )  # fmt: skip
+    people = post.people(500)
+    curve = kt.simulate(OTTO, "10 mg iv over 30 min", people, times=[2 / 3, 2])
+    prior = kt.simulate(OTTO, "10 mg iv over 30 min", kt.Population(500, seed=1, weight=80), times=[2 / 3, 2])
+    after, before = np.std(np.log(curve["S-ketamine"][:, 0])), np.std(np.log(prior["S-ketamine"][:, 0]))
+    assert after < 0.9 * before
+    fit = post.fit()["posterior_median"].to_list()
+    np.testing.assert_allclose(np.median(curve["S-ketamine"][:, 0]), fit[0], rtol=0.03)
+    path = tmp_path / "me.json"
+    post.save(path, n=500)
+    again = kt.Individuals.read(path)
+    np.testing.assert_array_equal(
+        kt.simulate(OTTO, "10 mg iv over 30 min", again, times=[1])["S-ketamine"],
+        kt.simulate(OTTO, "10 mg iv over 30 min", people, times=[1])["S-ketamine"],
+    )
+    assert json.loads(path.read_text())["grade"] == "fitted"
+    rows = kt.effects(
+        "10 mg iv over 30 min", model=OTTO, population=post.people(50), effects=["dissociation"]
+    )
+    assert 0 <= rows.rows[0].affected <= 1
+
+
+def test_values_in_a_wrong_unit_are_flagged() -> None:
+    right = kt.posterior(OTTO, "10 mg iv over 30 min", "S-ketamine 36 ng/mL at 40 min")
+    wrong = kt.posterior(OTTO, "10 mg iv over 30 min", "S-ketamine 36 mg/L at 40 min")
+    assert right.grade == "fitted"
+    assert wrong.grade == "uncertain"
+    assert any("check units" in text for text in wrong.remarks)
+
+
+def test_amounts_of_substance_are_converted_by_the_molar_mass() -> None:
+    a = kt.posterior(OTTO, "10 mg iv over 30 min", "S-ketamine 23.7725 ng/mL at 1 h").one().matched.low
+    b = kt.posterior(OTTO, "10 mg iv over 30 min", "S-ketamine 100 nmol/L at 1 h").one().matched.low
+    np.testing.assert_allclose(a, b, rtol=1e-3)
+
+
+def test_models_are_weighed_by_their_evidence() -> None:
+    dose = "28 mg iv over 40 min"
+    level = kt.simulate(OTTO, dose, times=[1.0, 6.0])["S-ketamine"][0]
+    phrases = [f"S-ketamine {v:g} ng/mL at {t} h" for v, t in zip(level, (1, 6), strict=True)]
+    post = kt.posterior([OTTO, NASAL], dose, phrases)
+    assert sum(post.weights.values()) == pytest.approx(1.0)
+    assert post.weights[OTTO] > 0.3
+    mixture = post.forecast(until="6 h", n=200)
+    assert mixture.analytes()
+    bands = mixture.quantiles(mixture.analytes()[0])
+    assert (bands[0.05] <= bands[0.95]).all()
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("model", "level", "error", "word"),
+    [
+        ("kamp_2020_meta_racemic", "S-ketamine 50 ng/mL at 1 h", NoData, "between-subject"),
+        ("herd_2007_children_ed", "ketamine 50 ng/mL at 1 h", NoData, "residual"),
+        (OTTO, "R-ketamine 50 ng/mL at 1 h", FaultyFile, "R-ketamine"),
+        (OTTO, "S-ketamine 50 ng/mL at 1 h in arterial plasma", FaultyFile, "site"),
+        (OTTO, "S-ketamine 50 mg at 1 h", FaultyFile, "unit"),
+        (OTTO, "S-ketamine 50 ng/mL at -1 h", KinetamineError, "time"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(model: str, level: str, error: type, word: str) -> None:
+    with pytest.raises(error, match=word):
+        kt.posterior(model, "10 mg iv over 30 min", level, kt.Patient(age=10, weight=30))
+
+
+def test_a_stated_error_is_graded_assumed() -> None:
+    post = kt.posterior(
+        "herd_2007_children_ed", "20 mg iv over 1 min", "ketamine 400 ng/mL at 30 min",
+        kt.Patient(age=6, weight=20), residual={"ketamine": "20 %"},
+    )  # fmt: skip
+    assert post.grade in ("assumed", "uncertain")
+    assert any("assumed" in text for text in post.remarks)
+
+
+# ---- doses: searched, and unknown
+
+
+def test_search_finds_the_dose_that_reaches_a_target(one: Path) -> None:
+    found = kt.search_dose(
+        one, "1 to 100 mg iv", "S-ketamine Cmax 80 to 120 ng/mL", kt.Population(2000, seed=1), steps=21
+    )
+    best = float(found.best.split()[0])
+    # Cmax = dose / V is log-normal with SD 0.4 about dose / 100 L
+    p = stats.norm.cdf(np.log(1.2 * 100 / best / 10) / 0.4 + 0) - stats.norm.cdf(
+        np.log(0.8 * 100 / best / 10) / 0.4
+    )
+    assert 8 < best < 12
+    assert found.table["probability"].max() == pytest.approx(p, abs=0.05)
+    assert not found.reached
+
+
+def test_ranges_in_phrases() -> None:
+    assert ranges.read("10 to 1000 mg oral, 0 to 24 h before").before_h == (0.0, 24.0)
+    assert ranges.read("56 mg nasal every 2 to 7 d x 8").phrase(every=3.5) == "56 mg nasal every 3.5 d x 8"
+    for text in ("1000 to 10 mg oral", "0 to 10 mg oral", "10 mg oral"):
+        with pytest.raises(InputError):
+            ranges.read(text)
+
+
+def test_an_unknown_dose_of_a_known_time_is_that_of_quadrature(one: Path) -> None:
+    found = kt.posterior(one, "1 to 100 mg iv", "S-ketamine 60 ng/mL at 1 h")
+    # posterior of log dose, flat prior: quadrature over eta and dose
+    eta, log_dose = np.linspace(-2, 2, 801), np.linspace(0, math.log(100), 801)
+    v = 100 * np.exp(eta)[:, None]
+    f = 1e3 * np.exp(log_dose)[None, :] / v * np.exp(-50 / v)
+    seen = np.full(f.shape, 60.0)
+    log = (
+        score(ResidualError("proportional", 0.2, 0.0), f, seen, seen).log
+        + stats.norm.logpdf(eta, 0, 0.4)[:, None]
+    )
+    p = np.exp(log).sum(axis=0)
+    cumulative = np.cumsum(p) / p.sum()
+    low, middle, high = (math.exp(np.interp(q, cumulative, log_dose)) for q in (0.05, 0.5, 0.95))
+    np.testing.assert_allclose(found.interval()["dose"], (low, middle, high), rtol=0.06)
+    assert found.probability(f"dose > {middle:g} mg") == pytest.approx(0.5, abs=0.04)
+    assert "factor" in found.words()
+
+
+def test_dose_and_time_stay_wide_with_one_sample_and_say_so() -> None:
+    found = kt.posterior(NASAL, "10 to 1000 mg oral, 0 to 24 h before", "S-ketamine 46 ng/mL at 0 h")
+    low, _, high = found.interval()["dose"]
+    assert high / low > 3
+    assert "No statement about a person's dose" in found.words()
+    assert found.density()["density"].sum() == pytest.approx(1.0, abs=1e-6)
