@@ -102,4 +102,4 @@ def test_no_value_is_converted_in_silence():
 
 def test_a_command_knows_its_record_when_it_is_asked():
     root = typer.main.get_command(cli.app)
-    assert root.commands["effects"].entry.record is questions.Effects
+    assert root.commands["effects"].entry.record is questions.EffectsLine

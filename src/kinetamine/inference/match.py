@@ -95,12 +95,11 @@ def match(
             faults += [Fault(item.where or str(item), f.given, f.expected, f.try_) for f in error.faults]
     if faults:
         raise FaultyFile("observations", faults)
-    names, low, high, times = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Matched(
-        names,
-        np.array(low, float),
-        np.array(high, float),
-        np.array(times, float),
+        tuple(row[0] for row in rows),
+        np.array([row[1] for row in rows], float),
+        np.array([row[2] for row in rows], float),
+        np.array([row[3] for row in rows], float),
         tuple(dict.fromkeys(notes)),
         mismatched,
     )
