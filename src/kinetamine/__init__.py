@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kinetamine.models.library import load as load_model
     from kinetamine.models.library import sources
     from kinetamine.models.link import link
+    from kinetamine.nca import NCA, nca
     from kinetamine.observations import Observations
     from kinetamine.population import Patient, Population
     from kinetamine.population.individuals import Individuals
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "NCA",
     "AcuteEffect",
     "AcuteEffects",
     "Compared",
@@ -95,6 +97,7 @@ __all__ = [
     "law",
     "link",
     "load_model",
+    "nca",
     "perturb",
     "posterior",
     "prepare",
@@ -131,6 +134,8 @@ _HOME = {
     "Infusion": ("kinetamine.infusion", "Infusion"),
     "InputError": ("kinetamine.errors", "InputError"),
     "KinetamineError": ("kinetamine.errors", "KinetamineError"),
+    "NCA": ("kinetamine.nca", "NCA"),
+    "nca": ("kinetamine.nca", "nca"),
     "Patient": ("kinetamine.population", "Patient"),
     "Population": ("kinetamine.population", "Population"),
     "Regimen": ("kinetamine.dosing", "Regimen"),
