@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kinetamine.dosing.phrases import read_phrase
+from kinetamine.dosing.phrases import read_phrase, understood
 from kinetamine.dosing.regimen import Dose, Regimen, base_per_hydrochloride
 from kinetamine.dosing.words import DRUG_WORDS, EXAMPLES, ROUTES
 from kinetamine.errors import DoseError, FaultyFile, InputError
@@ -217,8 +217,6 @@ def test_parse_takes_lists_doses_and_regimens():
         ("35 mg iv and 20 mg oral", "';' between doses"),
         ("35 mg iv daily", "a schedule without an end; .* try '35 mg iv daily for 4 weeks'"),
         ("35 mg iv x 8", "8 doses without an interval"),
-        ("35 mg iv bid x 8", "'twice daily'"),
-        ("35 mg iv q8h x 8", "'every 8 h'"),
         ("35 mg iv twice", "'twice daily' or 'twice weekly'"),
         ("35 mg iv biweekly x 3", "'twice weekly' or 'every 2 weeks'"),
         ("35 mg iv five times weekly x 3", "'five'"),
@@ -234,7 +232,7 @@ def test_parse_takes_lists_doses_and_regimens():
         ("35 mg iv every 84 h x 8 for 4 weeks", "one of them"),
         ("35 mg iv daily weekly x 8", "schedule twice"),
         ("10 kg iv", "the unit 'kg'"),
-        ("35 mgg iv", "the unit 'mgg'; .* try 'mg'"),
+        ("35 mgg iv", "the unit 'mgg'; .* try '35 mg iv'"),
         ("10 mg/m2 iv", "the unit 'mg/m2'"),
         ("10 mg/kg/kg iv", "the unit 'mg/kg/kg'"),
         ("35 mg iv 40 min", "'40 min' by itself"),
@@ -370,6 +368,167 @@ def test_a_long_hostile_text_is_refused_at_once():
     ):
         with pytest.raises(InputError):
             read_phrase(text)
+
+
+# -- words of the clinic --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("phrase", "same"),
+    [
+        ("25 mg oral BID for 3 days", "25 mg oral twice daily for 3 days"),
+        ("25 mg oral q.d. x 7", "25 mg oral daily x 7"),
+        ("25 mg oral TID x 6", "25 mg oral every 8 h x 6"),
+        ("56 mg nasal BIW for 4 weeks", "56 mg nasal twice weekly for 4 weeks"),
+        ("56 mg nasal TIW x 6", "56 mg nasal three times weekly for 2 weeks"),
+        ("1 mg iv q15min x 4", "1 mg iv every 15 min x 4"),
+        ("1 mg iv q8h x 4", "1 mg iv every 8 h x 4"),
+        ("56 mg nasal q2w x 4", "56 mg nasal every 2 weeks x 4"),
+        ("56 mg nasal on days 1, 4, 8", "56 mg nasal; 56 mg nasal at day 4; 56 mg nasal at day 8"),
+        ("56 mg nasal on days 1,4,8", "56 mg nasal; 56 mg nasal at day 4; 56 mg nasal at day 8"),
+        ("5 mg oral on days 1 to 3", "5 mg oral; 5 mg oral at day 2; 5 mg oral at day 3"),
+        (
+            "5 mg oral twice daily on days 1 and 3",
+            "5 mg oral every 12 h x 2; 5 mg oral every 12 h x 2 at day 3",
+        ),
+        ("56 mg nasal on days 1 and 4 of each week for 4 weeks", "56 mg nasal twice weekly for 4 weeks"),
+        ("56 mg nasal weekly for 4 weeks except session 1", "56 mg nasal weekly x 3 at week 2"),
+        ("5 mg im every 84 h x 5 except sessions 2 and 4", "5 mg im; 5 mg im at 168 h; 5 mg im at 336 h"),
+        ("5 mg im every 84 h x 3 without the 2nd session", "5 mg im; 5 mg im at 168 h"),
+        ("4 mL/h of 10 mg/mL iv for 2 h", "80 mg iv over 2 h"),
+        ("3.5 mL of 10 mg/mL iv over 40 min", "35 mg iv over 40 min"),
+        ("0.05 ml/kg 10 mg/ml iv", "0.5 mg/kg iv"),
+        ("3.5 mL Ketalar 10 mg/mL iv", "35 mg racemic ketamine iv"),
+        ("56 mg Spravato", "56 mg esketamine nasal"),
+        ("2 devices of Spravato twice weekly x 8", "56 mg esketamine nasal twice weekly x 8"),
+        ("4 sprays Spravato", "56 mg esketamine nasal"),
+        ("56 mg Spravato as 4 sprays", "56 mg esketamine nasal"),
+        ("84 mg Spravato as 3 sprays", "84 mg esketamine nasal as 3 sprays"),
+        ("20 mg Ketanest S iv", "20 mg esketamine iv"),
+        ("100 µmol iv", "23.773 mg iv"),
+        ("100 umol HCl iv", "23.773 mg iv"),
+        ("20 mg iv bolus then 10 mg/h iv for 2 h", "20 mg iv; 20 mg iv over 2 h"),
+        (
+            "20 mg iv then 10 mg/h iv for 2 h then 5 mg/h iv for 1 h",
+            "20 mg iv; 20 mg iv over 2 h; 5 mg iv over 1 h at 2 h",
+        ),
+    ],
+)
+def test_words_of_the_clinic(phrase, same):
+    def rows(text):
+        return [
+            (d.time_h, d.amount, d.per_kg, d.entry, d.drug, d.duration_h, d.fields)
+            for d in Regimen.parse(text).expanded()
+        ]
+
+    assert sorted(rows(phrase), key=str) == sorted(rows(same), key=str)
+
+
+def test_the_most_of_a_dose_and_the_weight_it_is_by():
+    dose = one("0.5 mg/kg esketamine HCl iv over 40 min max 50 mg")
+    assert dose.most == pytest.approx(50 * 0.867)
+    assert one("0.5 mg/kg iv max 50 mg").mg({"weight": 140}) == 50
+    assert one("0.5 mg/kg iv max 50 mg").mg({"weight": 80}) == 40
+    for words, kind in (("by IBW", "ideal"), ("by adjusted body weight", "adjusted"), ("by LBW", "lean")):
+        assert one(f"1 mg/kg iv {words}").by == f"{kind} weight"
+    man = {"weight": 120.0, "height": 180.0, "sex": 1.0}
+    # Devine: 50 + 2.3 (180 / 2.54 - 60); adjusted: 40 % of the rest; Janmahasatian: 9270 W / (6680 + 216 BMI)
+    ideal = 50 + 2.3 * (180 / 2.54 - 60)
+    assert one("1 mg/kg iv by ideal weight").mg(man) == pytest.approx(ideal)
+    assert one("1 mg/kg iv by adjusted weight").mg(man) == pytest.approx(ideal + 0.4 * (120 - ideal))
+    lean = 9270 * 120 / (6680 + 216 * 120 / 1.8**2)
+    assert one("1 mg/kg iv by lean weight").mg(man) == pytest.approx(lean)
+    woman = man | {"sex": 0.0}
+    assert one("1 mg/kg iv by ideal weight").mg(woman) == pytest.approx(ideal - 4.5)
+    assert one("1 mg/kg iv by lean weight").mg(woman) == pytest.approx(
+        9270 * 120 / (8780 + 244 * 120 / 1.8**2)
+    )
+    for known in ({}, {"weight": 70}, {"weight": 70, "height": 170}, {"weight": 40, "height": 140, "sex": 0}):
+        with pytest.raises(InputError):
+            one("1 mg/kg iv by ideal weight").mg(known)
+    for wrong in (
+        "35 mg iv by IBW",
+        "20 mg/h iv at steady state max 50 mg",
+        "35 mg iv max 5 doses",
+        "1 mg/kg iv max",
+    ):
+        with pytest.raises(DoseError):
+            Regimen.parse(wrong)
+    with pytest.raises(DoseError, match="no height"):
+        Regimen.parse("1 mg/kg iv by IBW").to_events(weight=70)
+    assert Regimen.parse("1 mg/kg iv max 50 mg").to_events(2, weight=[40, 70])["AMT"].to_list() == [40, 50]
+    assert Regimen.from_toml(
+        [{"amount": "1 mg/kg", "route": "iv", "by": "IBW", "max": "50 mg"}]
+    ) == Regimen.parse("1 mg/kg iv by ideal weight max 50 mg")
+
+
+def test_numbers_are_echoed_as_people_write_them():
+    assert Regimen.parse("1.2 mg/h iv for 48 h").describe() == "57.6 mg iv over 48 h"
+    assert Regimen.parse("5 ug/kg/min iv for 2 h").describe() == "0.6 mg/kg iv over 2 h"
+    assert Regimen.parse("0.29 mg/kg/h iv over 3 h").doses[0].amount == 0.87
+    assert Dose(0, 0, rate=1.2, duration_h=48).amount == 57.6
+
+
+def test_two_sessions_at_one_moment_are_said():
+    assert Regimen.parse("56 mg nasal weekly x 3; 28 mg nasal at day 8").said == (
+        "2 doses nasal at 168 h: 56 mg, 28 mg",
+    )
+    assert Regimen.parse("10 mg iv; 10 mg iv").said == ("2 doses iv at 0 h: 10 mg, 10 mg",)
+    for apart in ("10 mg iv; 20 mg/h iv for 2 h", "10 mg iv; 10 mg im", "10 mg iv; 10 mg iv at 1 h"):
+        assert Regimen.parse(apart).said == ()
+
+
+def test_an_infusion_too_short_to_be_seen_is_refused():
+    with pytest.raises(DoseError, match="at least 1e-09"):
+        Regimen.parse("35 mg iv at 1e308 mg/h")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "quoted"),
+    [
+        ("35 mg propofol iv over 40 min", "'propofol'"),
+        ("84 mg smoked in a pipe", "'smoked', 'in', 'a', 'pipe'"),
+        ("0.5 mg/kg iv over 40 min by total bodyweight", "'by'"),
+        ("35 mg iv quickly over 40 min", "'quickly'"),
+    ],
+)
+def test_words_that_are_not_understood_are_quoted(phrase, quoted):
+    with pytest.raises(DoseError) as error:
+        Regimen.parse(phrase)
+    fault = error.value.faults[0]
+    assert quoted in fault.given
+    assert fault.try_ == ""
+
+
+SLIP_WORDS = (
+    "nasel iv ivv ovr over quickly propofol 35 mg 35_mg 0,5_mg -3_mg esketamine ketamine Spravato weekly_x_4 40_min "
+    "for_2_h by_IBW max_50_mg max_5 mgg as_3_puffs 3_sprays bid every_84_h x_8 except_session_2 on_days_1,_4 5_mL "
+    "of_10_mg/mL steady_state at_3 once"
+)
+SLIPS = st.sampled_from([slip.replace("_", " ") for slip in SLIP_WORDS.split()])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(PHRASES, st.just("")), st.lists(SLIPS, max_size=5))
+@example("", ["56 mg", "Spravatto"])
+def test_a_cure_keeps_what_was_understood(phrase, slips):
+    text = " ".join([phrase, *slips])
+    try:
+        Regimen.parse(text)
+        return
+    except InputError as error:
+        cures = [cure for fault in error.faults for cure in re.findall(r"'([^']*)'", fault.try_)]
+    facts, _ = understood(text)
+    for cure in cures:
+        try:
+            Regimen.parse(cure)
+        except InputError:
+            continue  # a part of a phrase
+        again, strange = understood(cure)
+        assert not strange
+        changed = {name for name in facts if again.get(name) != facts[name]}
+        # "for 2 h" of an amount becomes "over 2 h", and nothing else
+        assert not changed - ({"for_h"} if again.get("over_h") == facts.get("for_h") else set()), (text, cure)
 
 
 # -- docs/dosing.md -------------------------------------------------------------------------------------

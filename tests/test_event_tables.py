@@ -252,7 +252,7 @@ def test_time_may_go_down_only_at_a_reset(read):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("1,0,-3,0,1,1,0,0,0", "AMT -3; expected 0 or more; try AMT 3"),
+        ("1,0,-3,0,1,1,0,0,0", "AMT -3; expected 0 or more; try AMT 0 or '.' for none"),
         ("1,0,abc,0,1,1,0,0,0", "AMT 'abc'; expected a number"),
         ("1,0,inf,0,1,1,0,0,0", "AMT inf; expected a finite number"),
         ("1,0,1e999,0,1,1,0,0,0", "AMT 1e999; expected a finite number"),
@@ -276,7 +276,10 @@ def test_time_may_go_down_only_at_a_reset(read):
         ("1,0,0,0,0.5,1,0,0,0", "EVID 0.5"),
         ("1,.,0,0,0,1,0,0,0", "no TIME"),
         ("1,inf,0,0,0,1,0,0,0", "TIME inf"),
-        ("1,08:30,0,0,0,1,0,0,0", "TIME '08:30'; expected a number; try hours since the first dose"),
+        (
+            "1,08:30,0,0,0,1,0,0,0",
+            "TIME '08:30'; expected a number, or clocks on every row; try hours since the first",
+        ),
     ],
 )
 def test_a_bad_row_is_told_once_and_named(read, row, told):
@@ -291,8 +294,16 @@ def test_rate_and_duration_are_not_both_given():
     assert told[1].startswith("row 2: got DUR -1")
 
 
-def test_a_decimal_comma_gets_its_cure(read):
-    assert "try '0.5', with a decimal point" in faults_of(read, "ID;TIME;AMT\n1;0;3\n1;0,5;0\n")[0]
+def test_decimal_commas_are_read_where_they_are_plain(read):
+    european = read("ID;TIME;AMT;WT\r\n1;0;3,25;70\r\n1;0,5;0;70,5\r\n", covariates=["weight"])
+    assert european.time_h.tolist() == [0, 0.5]
+    assert european.amount.tolist() == [3.25, 0]
+    assert european.columns["weight"].tolist() == [70, 70.5]
+    assert "decimal commas" in european.said
+    assert read("sep=;\nID;TIME;AMT\n1;0;3\n1;0,5;0\n").time_h.tolist() == [0, 0.5]
+    # a point beside it, or a number that may be a thousand, is not guessed
+    assert "try '0.5', with a decimal point" in faults_of(read, "ID;TIME;AMT\n1;0;3.5\n1;0,5;0\n")[0]
+    assert "AMT '1,000'" in faults_of(read, "ID;TIME;AMT\n1;0;1,000\n1;1;0\n")[0]
 
 
 def test_all_bad_rows_are_named(read):
@@ -307,10 +318,10 @@ def test_all_bad_rows_are_named(read):
 
 
 def test_covariates_must_be_numbers(read):
-    told = faults_of(read, "TIME,SEX,WT\n0,F,70\n1,M,inf\n", covariates=["sex", "wt"])
+    told = faults_of(read, "TIME,RACE,WT\n0,A,70\n1,B,inf\n", covariates=["race", "wt"])
     assert [fault.split(";")[0] for fault in told] == [
-        "line 2: got sex 'F'",
-        "line 3: got sex 'M'",
+        "line 2: got race 'A'",
+        "line 3: got race 'B'",
         "line 3: got wt inf",
     ]
 

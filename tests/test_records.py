@@ -16,6 +16,7 @@ from kinetamine.course import model as course_model
 from kinetamine.course import run as course_run
 from kinetamine.course import scales, settings
 from kinetamine.dosing import library as regimens
+from kinetamine.dosing import products, weights
 from kinetamine.effects import choice
 from kinetamine.errors import FaultyFile, InputError
 from kinetamine.evidence import claims
@@ -48,6 +49,8 @@ def shipped_course(name):
 #: file → what reads it
 READERS = {
     "substances.toml": lambda: substances._file.__wrapped__(),
+    "products.toml": lambda: products.products.__wrapped__(),
+    "body_weights.toml": lambda: weights.formulas.__wrapped__(),
     "regimens.toml": lambda: regimens.regimens.__wrapped__(),
     "claims.toml": lambda: claims.load.__wrapped__(),
     "course/settings.toml": lambda: settings.settings.__wrapped__(),

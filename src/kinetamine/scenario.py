@@ -402,6 +402,7 @@ class _Reader:
 
     def doses(self, models: tuple[ModelSpec, ...]) -> Any:
         from kinetamine.dosing import EventTable, Regimen
+        from kinetamine.dosing.table_options import on_command_line
 
         if self.regimen is not None:
             return self.regimen
@@ -415,9 +416,12 @@ class _Reader:
         if events is not None:
             if not models:
                 raise _Wrong
-            states = list(models[0].states) if len(models) == 1 else None
-            covariates = list(dict.fromkeys(c for m in models for c in m.covariates))
-            return EventTable.read(events, covariates, fields, entries=entries, compartments=states)
+            if len(models) == 1:
+                return EventTable.for_model(events, models[0], say=on_command_line)
+            covariates = {name: one for m in models for name, one in m.covariates.items()}
+            return EventTable.read(
+                events, covariates, fields, entries=entries, no_dose=False, say=on_command_line
+            )
         if not value:
             if "doses" in self.unfit or "events" in self.unfit:
                 raise _Wrong

@@ -337,7 +337,14 @@ class Plan:
             raise InputError("rules", words, "a regimen whose dose can be changed")
         amount, _, unit = words.partition(" ")
         return replace(
-            self._last, time_h=0.0, amount=float(amount), per_kg=unit == "mg/kg", fields={}, text=""
+            self._last,
+            time_h=0.0,
+            amount=float(amount),
+            per_kg=unit == "mg/kg",
+            by="weight",
+            most=None,
+            fields={},
+            text="",
         )
 
     def _pk_sources(self) -> set[str]:

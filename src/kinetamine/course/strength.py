@@ -120,7 +120,8 @@ def sessions(
     drugs: dict[str, None] = {}
     rows: dict[float, list[float]] = {}
     [ref] = Regimen.parse(reference).expanded()
-    ref_mg = ref.amount * (weight_kg if ref.per_kg else 1.0)
+    person = {"weight": weight_kg}
+    ref_mg = ref.mg(person)
     for dose in Regimen.parse(regimen).expanded():
         if dose.steady_state or dose.amount == 0:
             raise InputError("course", dose.describe(), "single sessions, each with an amount")
@@ -133,7 +134,7 @@ def sessions(
         drugs[drug] = None
         if route.note:
             beyond[f"{dose.entry}: {route.note}"] = None
-        amount = dose.amount * (weight_kg if dose.per_kg else 1.0)
+        amount = dose.mg(person)
         share = share_of(drug, "S-ketamine")
         fields = tuple(sorted(dose.fields.items()))
         length = dose.duration_h if route.like is None else None

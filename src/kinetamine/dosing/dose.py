@@ -13,12 +13,16 @@ from typing import Any
 
 from kinetamine.dosing.salts import SALTS
 from kinetamine.dosing.wording import describe
+from kinetamine.dosing.words import as_written
 from kinetamine.errors import DoseError
 from kinetamine.substances import DRUGS
 
-__all__ = ["DRUGS", "MAX_AMOUNT", "MAX_REPEATS", "MAX_TIME_H", "SALTS", "Dose"]
+__all__ = ["BASES", "DRUGS", "MAX_AMOUNT", "MAX_REPEATS", "MAX_TIME_H", "SALTS", "Dose"]
 
-#: what `Dose.drug` may be, besides None (the model's own drug)
+#: which weight an amount per kg is of
+BASES = ("weight", "ideal weight", "adjusted weight", "lean weight")
+#: an input shorter than this (h; 4 µs) would be lost beside the times of a plan
+MIN_DURATION_H = 1e-9
 #: more repeats than this are taken for a slip
 MAX_REPEATS = 1_000_000
 #: the same for amounts (mg or mg/kg: 1 kg of drug) and times (h: 114 years)
@@ -57,6 +61,11 @@ class Dose:
         mg of base, or mg/kg when `per_kg`. 0 only for a constant infusion at steady state.
     per_kg : bool
         Whether `amount` and `rate` are per kg of body weight.
+    by : str
+        Which weight that is: ``"weight"`` as measured, ``"ideal weight"``, ``"adjusted weight"`` or ``"lean
+        weight"``; the formulas are in `kinetamine.dosing.weights`.
+    most : float or None
+        No single dose is larger than this, mg of base.
     entry : str
         The route, by the name a model knows it by: iv, im, nasal, oral, oral film …
     drug : str or None
@@ -104,6 +113,8 @@ class Dose:
     steady_state: int = 0
     fields: Mapping[str, float] = field(default_factory=dict, hash=False)
     text: str = field(default="", compare=False)
+    by: str = "weight"
+    most: float | None = None
 
     def __post_init__(self) -> None:
         where = f"dose {self.text!r}" if self.text else "dose"
@@ -115,7 +126,7 @@ class Dose:
         if self.rate is not None:
             put("rate", _number(where, "rate", self.rate, 0, math.inf, open_low=True))
         if self.duration_h is not None:
-            put("duration_h", _number(where, "duration_h", self.duration_h, 0, MAX_TIME_H, open_low=True))
+            put("duration_h", _number(where, "duration_h", self.duration_h, MIN_DURATION_H, MAX_TIME_H))
         if (
             isinstance(self.count, bool)
             or int(_number(where, "count", self.count, 1, MAX_REPEATS)) != self.count
@@ -133,6 +144,7 @@ class Dose:
             )
         if self.salt not in SALTS:
             raise DoseError(where, f"salt = {self.salt!r}", "one of " + ", ".join(SALTS), "salt='base'")
+        self._check_weight(where, put)
         put("fields", {str(k): _number(where, str(k), v, 0, 1e9) for k, v in dict(self.fields).items()})
         self._settle_input(where, put)
         if self.count > 1 and self.every_h == 0:
@@ -146,6 +158,16 @@ class Dose:
                 where, f"{self.count} doses every {self.every_h:g} h", f"at most {MAX_TIME_H:g} h in all"
             )
 
+    def _check_weight(self, where: str, put: Any) -> None:
+        if self.by not in BASES:
+            raise DoseError(where, f"by = {self.by!r}", "one of " + ", ".join(BASES), "by='weight'")
+        if self.by != "weight" and not self.per_kg:
+            raise DoseError(where, f"an amount in all by {self.by}", "an amount per kg", "")
+        if self.most is not None:
+            put("most", _number(where, "most", self.most, 0, MAX_AMOUNT, open_low=True))
+            if self.amount == 0 and self.duration_h is None:
+                raise DoseError(where, "the most of an infusion without an end", "an end", "")
+
     def _settle_input(self, where: str, put: Any) -> None:
         """Amount, rate and duration say two things at most; keep amount and duration."""
         if self.rate is None:
@@ -156,17 +178,17 @@ class Dose:
             if self.amount == 0:
                 put(
                     "amount",
-                    _number(where, "amount", self.rate * self.duration_h, 0, MAX_AMOUNT, open_low=True),
+                    _number(
+                        where, "amount", as_written(self.rate * self.duration_h), 0, MAX_AMOUNT, open_low=True
+                    ),
                 )
             elif not math.isclose(self.amount, self.rate * self.duration_h, rel_tol=1e-9):
                 given = f"amount {self.amount:g} at rate {self.rate:g} over {self.duration_h:g} h"
                 raise DoseError(where, given, "two of amount, rate and duration_h", "leave one of them out")
             put("rate", None)
         elif self.amount > 0:
-            put(
-                "duration_h",
-                _number(where, "duration_h", self.amount / self.rate, 0, MAX_TIME_H, open_low=True),
-            )
+            length = self.amount / self.rate
+            put("duration_h", _number(where, "duration_h", length, MIN_DURATION_H, MAX_TIME_H))
             put("rate", None)
         elif not self.steady_state:
             raise DoseError(
@@ -177,6 +199,44 @@ class Dose:
             raise DoseError(
                 where, given, "no interval (it never stops)", "every_h=0, count=1, or give duration_h"
             )
+
+    def mg(self, people: Mapping[str, Any] | None = None, share: float = 1.0) -> Any:
+        """Amount of each single dose in people, mg of base.
+
+        Parameters
+        ----------
+        people : dict of float or array
+            ``weight`` (kg) where the dose is per kg; ``height`` (cm) and ``sex`` (0 female, 1 male) where it is
+            by another weight than the measured one.
+        share : float
+            The part of it that is the drug in question.
+
+        Raises
+        ------
+        CovariateError
+            If something of that is not known, or a formula does not cover it.
+
+        Examples
+        --------
+        >>> Dose(0, 0.5, per_kg=True, most=50).mg({"weight": 140.0})
+        50.0
+        """
+        amount = self.amount * self._scale(people, share)
+        if self.most is None:
+            return amount
+        most = share * self.most
+        return min(amount, most) if isinstance(amount, (int, float)) else amount.clip(max=most)
+
+    def mg_per_h(self, people: Mapping[str, Any] | None = None, share: float = 1.0) -> Any:
+        """Rate of a constant infusion at steady state in people, mg/h of base; 0 of every other dose."""
+        return (self.rate or 0.0) * self._scale(people, share)
+
+    def _scale(self, people: Mapping[str, Any] | None, share: float) -> Any:
+        if not self.per_kg:
+            return share
+        from kinetamine.dosing.weights import dosing_weight
+
+        return share * dosing_weight(self.by, people or {})
 
     @property
     def last_h(self) -> float:

@@ -96,9 +96,18 @@ def _targets(doses: Sequence[Dose], cmt: Mapping[str, int] | None) -> list[Any]:
 
 def _given(doses: Sequence[Dose], shares: np.ndarray, kg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Amount and rate of each dose for each patient, arrays (patient, dose); mg, mg/h."""
+    for dose in doses:
+        if dose.by != "weight":
+            raise DoseError(
+                f"dose {dose.describe()!r}",
+                f"a dose by {dose.by}",
+                "a dose by weight, as a table has no height",
+                "",
+            )
     per_kg = np.array([dose.per_kg for dose in doses])
+    most = np.array([math.inf if dose.most is None else dose.most for dose in doses])
     scale = np.where(per_kg[None, :], kg[:, None], 1.0) * shares[None, :]
-    amount = scale * np.array([dose.amount for dose in doses])[None, :]
+    amount = np.minimum(scale * np.array([dose.amount for dose in doses])[None, :], shares * most)
     length = np.array([dose.duration_h or math.inf for dose in doses])
     return amount, amount / length[None, :] + scale * np.array([dose.rate or 0.0 for dose in doses])[None, :]
 

@@ -12,6 +12,7 @@ from kinetamine.dosing.phrases import read_phrase
 from kinetamine.dosing.salts import base_per_hydrochloride
 from kinetamine.dosing.toml_doses import read_table
 from kinetamine.dosing.wording import describe
+from kinetamine.dosing.words import tidy
 from kinetamine.errors import DoseError, Fault, FaultyFile, InputError
 from kinetamine.records import parse_toml
 
@@ -192,6 +193,30 @@ class Regimen:
 
     def __str__(self) -> str:
         return self.describe()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What somebody should hear of the regimen: sessions by one route that begin at one moment.
+
+        Examples
+        --------
+        >>> Regimen.parse("56 mg nasal weekly x 3; 28 mg nasal at day 8").said
+        ('2 doses nasal at 168 h: 56 mg, 28 mg',)
+        """
+        if sum(dose.count for dose in self.doses) > 100_000 or len(self.doses) < 2:
+            return ()
+        together: dict[tuple[float, str], list[Dose]] = {}
+        for dose in self.doses:
+            for k in range(dose.count):
+                together.setdefault((dose.time_h + k * dose.every_h, dose.entry), []).append(dose)
+        said = []
+        for (time, entry), doses in sorted(together.items(), key=lambda item: item[0]):
+            # a bolus with the infusion that goes on from it is one treatment
+            if len({bool(dose.duration_h or dose.rate) for dose in doses}) < len(doses):
+                amounts = ", ".join(f"{tidy(d.rate or d.amount)} mg{'/kg' * d.per_kg}" for d in doses)
+                said.append(f"{len(doses)} doses {entry} at {tidy(time)} h: {amounts}")
+        more = [f"and {len(said) - 5} more such moments"] if len(said) > 5 else []
+        return (*said[:5], *more)
 
     @property
     def duration_h(self) -> float:

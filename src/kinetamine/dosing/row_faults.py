@@ -8,7 +8,7 @@ import numpy as np
 
 from kinetamine.errors import Fault
 
-__all__ = ["RowFaults"]
+__all__ = ["RowFaults", "ranges"]
 
 _SHOWN = 20
 
@@ -18,6 +18,8 @@ class RowFaults:
 
     def __init__(self, word: str, line: np.ndarray) -> None:
         self.word, self.line = word, line
+        #: faults of the table as a whole
+        self.whole: list[Fault] = []
         self.rules: list[tuple[np.ndarray, Callable[[int], str], str, str | Callable[[int], str]]] = []
 
     def add(
@@ -37,7 +39,7 @@ class RowFaults:
         pairs = sorted(
             (int(row), rule) for rule, (rows, *_) in enumerate(self.rules) for row in rows[: _SHOWN + 1]
         )
-        faults = []
+        faults = list(self.whole)
         for row, rule in pairs[:_SHOWN]:
             _, given, expected, try_ = self.rules[rule]
             cure = try_ if isinstance(try_, str) else try_(row)
@@ -48,12 +50,12 @@ class RowFaults:
             rows = np.unique(np.concatenate([rows for rows, *_ in self.rules]))
             rest = self.line[[row for row in rows if row not in told]]
             more = f"{total - _SHOWN} more faults"
-            where = f"{self.word}s {_ranges(rest)}" if len(rest) else "the same rows"
+            where = f"{self.word}s {ranges(rest)}" if len(rest) else "the same rows"
             faults.append(Fault(where, more, "sound rows", "mending the first ones"))
         return faults
 
 
-def _ranges(numbers: np.ndarray, limit: int = 2000) -> str:
+def ranges(numbers: np.ndarray, limit: int = 2000) -> str:
     """``3-7, 9, 12-14``, cut when it gets longer than anybody reads."""
     numbers = np.sort(numbers)
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 2) != 1)

@@ -7,17 +7,21 @@ door it is plain arrays in inside units (h, mg, mg/h). The columns and rules are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from kinetamine.dosing.row_faults import RowFaults
-from kinetamine.dosing.table_checks import COLUMNS, MISSING, check_table, keys, numbers
-from kinetamine.dosing.table_source import RawTable, read_source
-from kinetamine.dosing.words import HOURS, MASS
-from kinetamine.errors import Fault, UnknownName, nearest
+from kinetamine.dosing.table_checks import Needs, check_table, keys, numbers
+from kinetamine.dosing.table_columns import COLUMNS, Column, Roles, assign, renamed
+from kinetamine.dosing.table_covariates import add_limits
+from kinetamine.dosing.table_options import Options, TableOptions
+from kinetamine.dosing.table_rows import leave_out
+from kinetamine.dosing.table_source import MISSING, RawTable, Source, read_source
+from kinetamine.dosing.table_time import TableTime, read_time
+from kinetamine.errors import Fault, FaultyFile, UnknownName
 from kinetamine.files import write_whole
 
 if TYPE_CHECKING:
@@ -42,12 +46,21 @@ class EventTable:
         the model has its own rate (duration).
     evid, addl, ss, mdv : array of int
     cmt : array of object
-        Number (int), name (str) or None where the table says nothing or 0.
+        Number (int), name (str) or None where the table says nothing or 0. A negative number, never on a dose,
+        turns that compartment off.
     occasion : array of int or None
     columns : dict of array
         The covariates and dose fields found, by the model's name for them; NaN is missing.
-    ignored : tuple of str
-        Columns that nothing here knows.
+    account : tuple of Column
+        One record for each column of the table: what it was used as, that it is carried along, or not used.
+    said : tuple of str
+        What was left out or changed on the way: comment lines, rows left out, decimal commas, clocks.
+    absent : tuple of str
+        Covariates of the model that the table has no column for.
+    no_dose : bool
+        Whether a table without a dose is meant.
+    carried : dict
+        Columns carried along as they came, one value per row, by the table's name for them.
     line : array of int
         Where each row stands: the line of the file, or the number of the row from 1.
     source : str
@@ -76,7 +89,11 @@ class EventTable:
     mdv: np.ndarray
     occasion: np.ndarray | None = None
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    account: tuple[Column, ...] = ()
+    said: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    carried: dict[str, Any] = field(default_factory=dict)
+    no_dose: bool = False
     line: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     source: str = "events"
 
@@ -84,15 +101,12 @@ class EventTable:
     def read(
         cls,
         source: Any,
-        covariates: Iterable[str] = (),
+        covariates: Iterable[str] | Mapping[str, Any] = (),
         dose_fields: Iterable[str] = (),
         *,
         entries: Sequence[str] | None = None,
         compartments: Sequence[str] | None = None,
-        time_unit: str = "h",
-        amount_unit: str = "mg",
-        rename: Mapping[str, str] | None = None,
-        sort: bool = False,
+        **options: Unpack[Options],
     ) -> EventTable:
         """Read and check a table.
 
@@ -101,16 +115,34 @@ class EventTable:
         source : path, polars or pandas frame, or dict of columns
             A text file with a header, separated by commas, semicolons, tabs or blanks; or a frame.
         covariates, dose_fields : iterable of str
-            The model's names; columns of these names are kept. Case does not matter.
+            The model's names; columns of these names, or of other names that people use for them (WT for
+            weight), are kept. Case does not matter. A dict of the model's own records also checks limits.
         entries, compartments : sequence of str, optional
             The model's names, in order. With them CMT is checked; without, any name or number passes.
         time_unit, amount_unit : str
             Units of the table: s, min, h, d or week for TIME, II and DUR; ug, mg or g for AMT. RATE is in
-            amount per time of these.
-        rename : dict, optional
-            Other names of columns, such as ``{"WT": "weight"}``.
+            amount per time of these. Without them the header says (``TIME (min)``), or h and mg hold.
+        rename : dict
+            Other names of columns, such as ``{"SUBJECTNUM": "ID"}``; ``DROP`` leaves a column out.
         sort : bool
             Gather the rows of one ID, and order them by time unless a reset (EVID 3, 4) is among them.
+        ignore, accept : str or list of str
+            As in NONMEM: a character that begins lines to leave out (``#`` always; ``@`` any letter), or
+            conditions on rows, such as ``DV.EQ.0`` or ``ID>10``.
+        cmt : str or dict
+            Where doses go that the table says nothing of, or what its numbers and names mean: ``{1: "oral"}``.
+        missing : number, text or list of them
+            What stands for a missing value besides ``.`` and NA, such as -99.
+        columns : str or list of str
+            Names of the columns of a file without a header, as in $INPUT.
+        carry : list of str
+            Columns to keep as they came, for the output.
+        zero_dose : bool
+            Take EVID 1 with AMT 0 for a dose of nothing.
+        no_dose : bool
+            Whether a table without a dose is meant. A model refuses one unless told so.
+        say : callable
+            How messages name an option: `table_options.in_python`, or ``on_command_line``.
 
         Returns
         -------
@@ -126,20 +158,144 @@ class EventTable:
         >>> EventTable.read({"TIME": [0, 1], "AMT": [-5, 0]})
         Traceback (most recent call last):
         ...
-        kinetamine.errors.FaultyFile: events: 1 fault: row 1: got AMT -5; expected 0 or more; try AMT 5
+        kinetamine.errors.FaultyFile: events: 1 fault: row 1: got AMT -5; expected 0 or more; try AMT 0 or '.' for none
+        >>> table = EventTable.read({"TIME": [0, 1], "DOSE": [5, 0], "WT": [70, 70], "note": [1, 2]}, ["weight"])
+        >>> table.told()[0]
+        'events: used TIME, DOSE as AMT, WT as weight; not used: note'
         """
-        raw = read_source(source)
-        _rename(raw, rename or {})
-        hours = _unit(time_unit, HOURS, "time_unit")
-        mass = _unit(amount_unit, MASS, "amount_unit")
-        found, kept = _assign(raw, tuple(covariates), tuple(dose_fields))
-        _drop_comments(raw, found)
-        if sort:
-            _sort(raw, found)
-        return cls(**check_table(raw, found, kept, hours, mass, entries, compartments))
+        records = covariates if isinstance(covariates, Mapping) else dict.fromkeys(covariates)
+        needs = Needs(records, tuple(dose_fields), entries, compartments)
+        how = TableOptions.of(options)
+        opened = read_source(source, how)
+        shown = list(opened.names)
+
+        def unknown(name: str) -> None:
+            raise UnknownName("rename", name, shown, "a column of the table")
+
+        opened.names = renamed(opened.names, how.rename, unknown)
+        roles, faults = assign(opened.names, tuple(records), tuple(dose_fields), how)
+        if faults:
+            raise FaultyFile(opened.name, faults)
+        return cls(**_read_rows(opened, shown, roles, needs, how))
+
+    @classmethod
+    def for_model(cls, source: Any, spec: Any, **options: Unpack[Options]) -> EventTable:
+        """Read a table for a model: its covariates and their limits, dose fields, entries and compartments.
+
+        Parameters
+        ----------
+        source : path, frame, dict of columns, or EventTable
+            A table that was read already is only held to the model's limits.
+        spec : ModelSpec
+        options
+            Those of `read`.
+
+        Raises
+        ------
+        FaultyFile
+            With every bad row.
+
+        Examples
+        --------
+        >>> from kinetamine.models.library import load
+        >>> table = EventTable.for_model({"TIME": [0, 1], "AMT": [5, 0]}, load("kamp_2020_meta_racemic"))
+        >>> table.absent
+        ('weight',)
+        """
+        if isinstance(source, EventTable):
+            source.check(spec)
+            return source
+        options.setdefault("no_dose", False)
+        entries, states = list(spec.entries), list(spec.states)
+        return cls.read(
+            source, spec.covariates, spec.dose_fields, entries=entries, compartments=states, **options
+        )
+
+    def check(self, spec: Any) -> None:
+        """Hold the covariates to the limits of a model, in every row, and the table to having a dose.
+
+        Raises
+        ------
+        FaultyFile
+            With every row that has a value the model cannot take.
+        """
+        faults = RowFaults("line", self.line)
+        for name, values in self.columns.items():
+            if name in spec.covariates:
+                add_limits(faults, name, values, spec.covariates[name], TableOptions().say)
+        if not self.no_dose and not self.is_dose.any():
+            faults.whole.append(Fault("table", "no dose", "one dose or more", "a row with AMT above 0"))
+        if faults.rules or faults.whole:
+            raise FaultyFile(self.source, faults.listed())
 
     def __len__(self) -> int:
         return len(self.subject)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Columns that are neither used nor carried along."""
+        return tuple(column.name for column in self.account if column.use == "not used" and column.name)
+
+    def without(self, covariate: str) -> list[Any]:
+        """Labels of the patients for whom no row has a value of a covariate.
+
+        Examples
+        --------
+        >>> t = EventTable.read({"ID": [7, 8], "TIME": [0, 0], "AMT": [5, 5], "WT": [70, None]}, ["weight"])
+        >>> t.without("weight")
+        [8]
+        """
+        have = np.zeros(self.n_subjects, bool)
+        if covariate in self.columns:
+            have[self.subject[np.isfinite(self.columns[covariate])]] = True
+        return [label for label, known in zip(self.subject_ids, have, strict=True) if not known]
+
+    def told(self, taken: Mapping[str, str] | None = None) -> list[str]:
+        """What became of the columns and rows, in lines for a person.
+
+        Parameters
+        ----------
+        taken : dict of str, optional
+            Values that stand for covariates the table does not have, such as ``{"weight": "70 kg"}``.
+        """
+        parts = {"used": "used", "carried": "carried", "not used": "not used:"}
+        said = []
+        for use, word in parts.items():
+            names = []
+            for column in self.account:
+                if column.use == use:
+                    alias = (
+                        f" as {column.meaning}"
+                        if column.meaning not in ("", column.name.upper(), column.name)
+                        else ""
+                    )
+                    note = f" ({column.note})" if column.note else ""
+                    names.append((column.name or f"column {column.number}") + alias + note)
+            if names:
+                said.append(f"{word} {', '.join(names)}")
+        lines = [f"{self.source}: {'; '.join(said)}", *(f"{self.source}: {text}" for text in self.said)]
+        for name, value in (taken or {}).items():
+            people = self.without(name)
+            if len(people) == self.n_subjects:
+                why = "no value" if name in self.columns else "no column"
+                lines.append(f"{self.source}: {why} of {name}: {value} taken")
+            elif people:
+                shown = ", ".join(map(str, people[:5])) + (" …" if len(people) > 5 else "")
+                lines.append(
+                    f"{self.source}: no value of {name} for {len(people)} people ({shown}): {value} taken"
+                )
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """The account of columns and rows as plain values, ready for JSON."""
+        return {
+            "source": self.source,
+            "rows": len(self),
+            "people": self.n_subjects,
+            "columns": [asdict(column) for column in self.account],
+            "said": list(self.said),
+            "absent": list(self.absent),
+        }
 
     @property
     def n_records(self) -> int:
@@ -225,65 +381,85 @@ class EventTable:
         return text
 
 
-def _unit(unit: str, known: Mapping[str, float], where: str) -> float:
-    if not isinstance(unit, str) or unit not in known:
-        raise UnknownName(where, str(unit), known, "one of " + ", ".join(known))
-    return known[unit]
+def _read_rows(
+    opened: Source, shown: list[str], roles: Roles, needs: Needs, how: TableOptions
+) -> dict[str, Any]:
+    """The rows: quickly if nothing is odd or wrong, else text by text, so that messages show what stood there."""
+    if opened.quick and not any(not rule.startswith("#") for rule in (*how.ignore, *how.accept)):
+        raw = opened.load(roles.numeric, roles.needed, how)
+        if raw is not None:
+            try:
+                return _checked(raw, shown, roles, needs, how)
+            except FaultyFile:
+                pass
+    raw = opened.load(None, (), how)
+    assert raw is not None
+    if not len(raw.line):
+        raise raw.refuse(Fault("table", "no rows", "one row or more", "a dose and an observation"))
+    _decimal_commas(raw, roles)
+    return _checked(raw, shown, roles, needs, how)
 
 
-def _rename(raw: RawTable, rename: Mapping[str, str]) -> None:
-    lower = [name.lower() for name in raw.names]
-    new = list(raw.names)
-    for old, name in rename.items():
-        if old.lower() not in lower:
-            raise UnknownName("rename", old, raw.names, "a column of the table")
-        new[lower.index(old.lower())] = name
-    raw.names = new
-
-
-def _assign(
-    raw: RawTable, covariates: Sequence[str], dose_fields: Sequence[str]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Index of each column that means something by itself, and of each that the model knows."""
-    wanted = dict.fromkeys((*covariates, *dose_fields))
-    by_lower = {name.lower(): name for name in wanted}
-    # A model may well have a covariate called C; it is then not a comment mark.
-    reserved = {
-        name.lower(): name for name in COLUMNS if not (name in ("C", "DV") and name.lower() in by_lower)
+def _checked(
+    raw: RawTable, shown: list[str], roles: Roles, needs: Needs, how: TableOptions
+) -> dict[str, Any]:
+    notes = dict(roles.notes)
+    _drop_comments(raw, roles)
+    leave_out(raw, how.ignore, how.accept)
+    if not len(raw.line):
+        raise raw.refuse(Fault("table", "every row left out", "one row or more", "another condition"))
+    time = read_time(raw, roles.found, lambda column: numbers(column, raw.missing))
+    if how.sort:
+        order = _order(raw, roles, time)
+        raw.keep(order)
+        time.take(order)
+    try:
+        parts = check_table(raw, roles, time, needs, how)
+        if time.note:
+            raw.tell(f"TIME is {time.note}")
+        if "ID" not in roles.found:
+            raw.tell("no column ID: all rows are one patient")
+        account = roles.account(shown)
+    finally:
+        roles.notes = notes
+    said = (*parts.pop("said", ()), *raw.said)
+    absent = tuple(name for name in needs.covariates if name not in parts["columns"])
+    carried = {name: raw.columns[k] for name, k in roles.carried.items()}
+    return {
+        **parts,
+        "account": account,
+        "said": said,
+        "absent": absent,
+        "carried": carried,
+        "no_dose": bool(how.no_dose),
     }
-    found: dict[str, int] = {}
-    kept: dict[str, int] = {}
-    faults: list[Fault] = []
-    for index, name in enumerate(raw.names):
-        column = reserved.get(name.lower())
-        known, there = (
-            (column, found) if column else (name if name in wanted else by_lower.get(name.lower()), kept)
-        )
-        if known is None:
-            continue
-        if known in there:
-            cure = "leave one of them out"
-            faults.append(Fault("header", f"column {known} twice", "each column once", cure))
-        there.setdefault(known, index)
-    if "TIME" not in found:
-        close = nearest("TIME", raw.names, n=1)
-        cure = f"rename={{{close[0]!r}: 'TIME'}}" if close else "a TIME column in h"
-        columns = ", ".join(raw.names[:12]) + (" …" if len(raw.names) > 12 else "")
-        faults.append(Fault("header", f"no TIME among {columns or 'no columns'}", "a column TIME", cure))
-    elif not len(raw.line):
-        faults.append(Fault("table", "no rows", "one row or more", "a dose and an observation"))
-    if faults:
-        raise raw.refuse(*faults)
-    return found, kept
 
 
-def _drop_comments(raw: RawTable, found: Mapping[str, int]) -> None:
+def _decimal_commas(raw: RawTable, roles: Roles) -> None:
+    """Read 0,5 as 0.5 where the whole table writes numbers so."""
+    import polars as pl
+
+    used = sorted(roles.numeric)
+    texts = [raw.columns[k].str.strip_chars() for k in used if raw.columns[k].dtype == pl.String]
+    with_comma = [text.filter(text.str.contains(r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$")) for text in texts]
+    some = pl.concat(with_comma) if with_comma else pl.Series([], dtype=pl.String)
+    if not len(some) or any(text.str.contains(r"^[+-]?\d*\.\d").any() for text in texts):
+        return
+    if some.str.contains(r"^[1-9]\d{0,2},\d{3}$").all():  # 1,000 may be a thousand
+        return
+    for k in used:
+        if raw.columns[k].dtype == pl.String:
+            raw.columns[k] = raw.columns[k].str.replace(",", ".", literal=True)
+    raw.tell("decimal commas")
+
+
+def _drop_comments(raw: RawTable, roles: Roles) -> None:
     """Leave out what ``IGNORE=C`` leaves out: rows whose C column says C."""
     import polars as pl
 
-    if "C" not in found:
+    if "C" not in roles.found:
         return
-    column = raw.columns[found["C"]]
+    column = raw.columns[roles.found["C"]]
     if column.dtype != pl.String:
         return
     text = column.fill_null("").str.strip_chars()
@@ -293,20 +469,25 @@ def _drop_comments(raw: RawTable, found: Mapping[str, int]) -> None:
         faults = RowFaults(raw.word, raw.line)
         faults.add(other.to_numpy(), lambda i: f"C {text[i][:20]!r}", "'.' or C", "C to leave the row out")
         raise raw.refuse(*faults.listed())
-    raw.keep((~comment).to_numpy())
-    if not len(raw.line):
+    if comment.all():
         raise raw.refuse(Fault("table", "only rows marked C", "one row or more", "'.' in column C"))
+    if comment.any():
+        raw.tell(f"{int(comment.sum())} rows marked C left out", comment.to_numpy())
+        raw.keep((~comment).to_numpy())
 
 
-def _sort(raw: RawTable, found: Mapping[str, int]) -> None:
+def _order(raw: RawTable, roles: Roles, time: TableTime) -> np.ndarray:
+    """The rows of each patient together, in time unless one of them is a reset."""
     n = len(raw.line)
     group = np.zeros(n, np.int64)
-    if "ID" in found:
-        _, first, inverse = np.unique(keys(raw.columns[found["ID"]]), return_index=True, return_inverse=True)
+    if "ID" in roles.found:
+        labels = keys(raw.columns[roles.found["ID"]])
+        _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
         group = first[inverse]
-    time, _ = numbers(raw.columns[found["TIME"]])
-    if "EVID" in found:
-        evid, _ = numbers(raw.columns[found["EVID"]])
+    values = time.values
+    if "EVID" in roles.found:
+        evid, _ = numbers(raw.columns[roles.found["EVID"]])
         resets = np.isin(group, group[(evid == 3) | (evid == 4)])
-        time = np.where(resets, 0.0, time)
-    raw.keep(np.lexsort((np.arange(n), time, group)))
+        values = np.where(resets, 0.0, values)
+    order: np.ndarray = np.lexsort((np.arange(n), values, group))
+    return order

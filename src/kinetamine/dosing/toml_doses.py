@@ -27,6 +27,8 @@ _KEYS = (
     "steady_state",
     "drug",
     "salt",
+    "by",
+    "max",
     "phrase",
 )
 
@@ -69,9 +71,19 @@ def read_table(
 def _read_key(
     draft: Draft, where: str, key: str, value: Any, entries: Sequence[str], fields: Iterable[str]
 ) -> None:
-    if key in ("amount", "rate", "over", "at", "every", "for", "route", "drug", "salt") and not isinstance(
-        value, str
-    ):
+    if key in (
+        "amount",
+        "rate",
+        "over",
+        "at",
+        "every",
+        "for",
+        "route",
+        "drug",
+        "salt",
+        "by",
+        "max",
+    ) and not isinstance(value, str):
         example = {"amount": "35 mg", "rate": "20 mg/h", "route": "iv", "drug": "S-ketamine", "salt": "HCl"}
         cure = f'{key} = "{example.get(key) or "40 min"}"'
         expected = "text" if key in ("route", "drug", "salt") else "text with a unit"
@@ -101,7 +113,7 @@ def _read_key(
         draft.salt = SALT_WORDS.get(" ".join(value.lower().split()))
         if draft.salt is None:
             raise DoseError(where, short(value), "'base' or 'HCl'", "'HCl'")
-    elif key in ("amount", "rate", "over", "at", "every", "for"):
+    elif key in ("amount", "rate", "over", "at", "every", "for", "by", "max"):
         _read_clause(draft, where, key, value)
     elif key in fields:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
@@ -127,21 +139,23 @@ def _read_clause(draft: Draft, where: str, key: str, value: str) -> None:
     reader.draft.where = where
     read = reader.read()
     taken = {
-        "amount": ("amount", "per_kg"),
-        "rate": ("rate", "rate_per_kg"),
+        "amount": ("amount", "per_kg", "moles", "volume", "concentration"),
+        "rate": ("rate", "rate_per_kg", "moles", "volume_rate", "concentration"),
         "over": ("over_h",),
         "at": ("start_h",),
-        "every": ("every_h", "offsets"),
+        "every": ("every_h", "offsets", "days", "weekly_days"),
         "for": ("for_h",),
+        "by": ("by",),
+        "max": ("most",),
     }[key]
     blank = Draft(where)
     for name in vars(blank):
         now, before = getattr(read, name), getattr(blank, name)
         if name in taken:
-            setattr(draft, name, now)
-        elif name not in ("where", "whole") and now != before:
+            setattr(draft, name, now or getattr(draft, name) if name in ("moles", "concentration") else now)
+        elif name not in ("where", "whole", "offer") and now != before:
             raise DoseError(where, short(value), f"{key} alone", f'{key} = "{_VALUES[key]}"')
-    if getattr(read, taken[0]) is None:
+    if all(getattr(read, name) == getattr(blank, name) for name in taken):
         raise DoseError(where, short(value), f"a value for {key}", f'{key} = "{_VALUES[key]}"')
 
 
@@ -152,4 +166,6 @@ _VALUES = {
     "at": "2 h",
     "every": "84 h",
     "for": "4 weeks",
+    "by": "ideal weight",
+    "max": "50 mg",
 }

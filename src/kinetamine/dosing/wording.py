@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinetamine.dosing.salts import base_per_hydrochloride
-from kinetamine.dosing.words import HOURS, WEEKLY, tidy
+from kinetamine.dosing.words import HOURS, WEEKLY, as_written, tidy
 
 if TYPE_CHECKING:
     from kinetamine.dosing.dose import Dose
 
 __all__ = ["describe"]
+
+#: what two doses of one schedule have in common
+_SAME = (
+    "amount", "per_kg", "by", "most", "entry", "drug", "salt", "duration_h", "rate", "steady_state", "fields",
+)  # fmt: skip
 
 
 def describe(doses: Sequence[Dose]) -> str:
@@ -59,8 +64,7 @@ def _weekly_run(doses: Sequence[Dose]) -> int:
 
 
 def _same_but_time(a: Dose, b: Dose) -> bool:
-    keys = ("amount", "per_kg", "entry", "drug", "salt", "duration_h", "rate", "steady_state", "fields")
-    return all(getattr(a, key) == getattr(b, key) for key in keys)
+    return all(getattr(a, key) == getattr(b, key) for key in _SAME)
 
 
 def _say(dose: Dose, run: Sequence[Dose]) -> str:
@@ -75,6 +79,10 @@ def _say(dose: Dose, run: Sequence[Dose]) -> str:
     words += [f"as {tidy(number)} {name}" for name, number in dose.fields.items()]
     if dose.duration_h is not None:
         words.append("over " + _say_time(dose.duration_h))
+    if dose.by != "weight":
+        words.append(f"by {dose.by}")
+    if dose.most is not None:
+        words.append(f"max {_stated(dose.most, dose.salt)} mg")
     if dose.time_h:
         words.append("at " + _say_time(dose.time_h))
     total = sum(d.count for d in run)
@@ -96,13 +104,13 @@ def _stated(base: float, salt: str) -> str:
     exact = base / factor
     for digits in (6, 9, 12, 15, 16, 17):
         shown = f"{exact:.{digits}g}"
-        if float(shown) * factor == base:
+        if as_written(float(shown) * factor) == base:
             return shown
     for step in (1, -1, 2, -2):
         moved = exact
         for _ in range(abs(step)):
             moved = math.nextafter(moved, math.copysign(math.inf, step))
-        if moved * factor == base:
+        if as_written(moved * factor) == base:
             return repr(moved)
     return repr(exact)
 

@@ -68,6 +68,13 @@ EXAMPLES = (
     "20 mg/h iv at steady state",
     "35 mg racemic ketamine iv over 40 min",
     "28 mg esketamine HCl nasal",
+    "0.5 mg/kg iv over 40 min max 50 mg",
+    "0.5 mg/kg iv over 40 min by ideal weight",
+    "56 mg nasal on days 1, 4 and 8",
+    "56 mg nasal twice weekly for 4 weeks except session 3",
+    "4 mL/h of 10 mg/mL iv for 2 h",
+    "2 devices of Spravato",
+    "100 umol iv",
 )
 
 # Spelled out here rather than asked of `units`: reading a phrase must not cost the import of pint.
@@ -86,14 +93,37 @@ TIMES = {"once": 1, "one": 1, "twice": 2, "two": 2, "thrice": 3, "three": 3, "fo
 #: doses per week → hours after the start of each week; days 1 and 4, and days 1, 3 and 5
 WEEKLY = {1: (0.0,), 2: (0.0, 72.0), 3: (0.0, 48.0, 96.0)}
 
+#: amounts of substance → micromoles
+MOLES = {"umol": 1.0, "nmol": 1e-3, "mmol": 1e3}
+VOLUMES = {"ml": 1.0, "ul": 1e-3, "l": 1e3}
+
+#: abbreviations of schedules → hours between doses, and doses a week where it is a week's pattern
+OFTEN: dict[str, tuple[float, int]] = {
+    **dict.fromkeys(("qd", "q.d.", "od", "o.d."), (24.0, 1)),
+    **dict.fromkeys(("bid", "b.i.d.", "bd"), (12.0, 1)),
+    **dict.fromkeys(("tid", "t.i.d.", "tds"), (8.0, 1)),
+    **dict.fromkeys(("qid", "q.i.d.", "qds"), (6.0, 1)),
+    **dict.fromkeys(("qod", "q.o.d."), (48.0, 1)),
+    "qh": (1.0, 1),
+    "qw": (168.0, 1),
+    "biw": (168.0, 2),
+    "tiw": (168.0, 3),
+}
+
+#: words for the weight that an amount per kg is of
+WEIGHTS = {
+    **dict.fromkeys(
+        ("weight", "actual weight", "body weight", "actual body weight", "total body weight", "tbw"), "weight"
+    ),
+    **dict.fromkeys(("ideal weight", "ideal body weight", "ibw"), "ideal weight"),
+    **dict.fromkeys(("adjusted weight", "adjusted body weight", "abw", "adjbw", "ajbw"), "adjusted weight"),
+    **dict.fromkeys(("lean weight", "lean body weight", "lean body mass", "lbw", "lbm"), "lean weight"),
+}
+
 #: words people write that are not in the grammar → what to write instead
 INSTEAD = {
     "and": "';' between doses",
     "plus": "';' between doses",
-    "bid": "'twice daily'",
-    "tid": "'three times daily'",
-    "qid": "'four times daily'",
-    "qd": "'daily'",
     "biweekly": "'twice weekly' or 'every 2 weeks'",
     "bimonthly": "'every 2 weeks' or 'every 8 weeks'",
     "fortnightly": "'every 2 weeks'",
@@ -102,8 +132,9 @@ INSTEAD = {
     "months": "a number of weeks or days",
     "ketamine": "'racemic ketamine', 'esketamine' or 'arketamine' (without any, it is the model's own drug)",
     "twice": "'twice daily' or 'twice weekly'",
-    "spray": "'as 1 spray' after the amount in mg",
-    "sprays": "'as 3 sprays' after the amount in mg",
+    "spray": "'as 1 spray' after the amount in mg, or '2 sprays of Spravato'",
+    "sprays": "'as 3 sprays' after the amount in mg, or '2 sprays of Spravato'",
+    "prn": "the times at which it is given",
 }
 
 KEYWORDS: tuple[str, ...] = (
@@ -127,6 +158,10 @@ KEYWORDS += (
     "weeks",
     "days",
     "sprays",
+    "max",
+    "except session",
+    "on days",
+    "by ideal weight",
 )
 
 
@@ -175,6 +210,17 @@ def canonical_drug(word: str) -> str | None:
 def short(text: object, limit: int = 60) -> str:
     shown = " ".join(str(text).split())
     return repr(shown if len(shown) <= limit else shown[: limit - 1] + "…")
+
+
+def as_written(value: float) -> float:
+    """A product of decimal numbers as a person would write it: 57.6, not 57.599999999999994.
+
+    Examples
+    --------
+    >>> 1.2 * 48, as_written(1.2 * 48)
+    (57.599999999999994, 57.6)
+    """
+    return float(f"{value:.15g}")
 
 
 def tidy(value: float) -> str:

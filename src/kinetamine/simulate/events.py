@@ -75,6 +75,7 @@ class EventRun(Run):
         threads: int = 1,
         notify: Callable[[str], None] | None = None,
     ) -> None:
+        table.check(model.spec)
         super().__init__(model, outputs, population, table.n_subjects, threads)
         self.table, self.carry = table, carry
         self.bounds = np.append(np.flatnonzero(np.diff(table.subject, prepend=-1)), len(table.subject))

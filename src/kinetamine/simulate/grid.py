@@ -9,7 +9,6 @@ import numpy as np
 
 from kinetamine.engine import timeline
 from kinetamine.engine.summarise import Quantiles
-from kinetamine.errors import CovariateError
 from kinetamine.population import add_residual
 from kinetamine.simulate import parts, solver
 from kinetamine.simulate.runner import Piece, Run
@@ -60,7 +59,7 @@ class GridRun(Run):
         env.update(people.occasions(spec, versions, start, stop))
         env = self.model.environment(env)
         n = stop - start
-        doses = self.enter(env, seen.get("weight"), n)
+        doses = self.enter(env, seen, n)
         return Piece(start, stop, env, (versions, n), np.arange(n), n, doses, (n, 1))
 
     def _remember(self, start: int, stop: int, values: dict[str, np.ndarray]) -> None:
@@ -71,27 +70,18 @@ class GridRun(Run):
             room = max(0, min(stop, MOST_REMEMBERED) - start)
             self.people[name][start : start + room] = column[:room]
 
-    def enter(self, env: dict[str, Any], weight: np.ndarray | None, n: int) -> timeline.Doses:
+    def enter(self, env: dict[str, Any], people: dict[str, np.ndarray], n: int) -> timeline.Doses:
         """Amounts, rates, durations and lags of all parts of all doses."""
         share, model = self.share, self.model
-        if weight is None and any(d.per_kg for d in share.doses):
-            raise CovariateError(
-                "doses",
-                "a dose per kg and no weight",
-                "the patient's weight",
-                "Patient(weight=70) or --set weight=70",
-            )
         first, states, value, length, lag, phase = [0], [], [], [], [], []
         for dose in share.doses:
-            per = parts.share_of_drug(model.spec, dose.drug) * (
-                weight if dose.per_kg and weight is not None else np.ones(n)
-            )
-            amount = dose.amount * per
+            part_of = parts.share_of_drug(model.spec, dose.drug)
+            amount = np.broadcast_to(dose.mg(people, part_of), (n,))
             now = {k: v[share.version(dose.time_h)] if np.ndim(v) == 2 else v for k, v in env.items()}
             now.update(parts.dose_fields(model, amount, dose.fields))
             given = parts.Given(
                 amount,
-                np.asarray((dose.rate or 0.0) * per if dose.duration_h is None else 0.0),
+                np.asarray(dose.mg_per_h(people, part_of) if dose.duration_h is None else 0.0),
                 np.asarray(dose.duration_h or 0.0),
                 np.asarray(False),
             )

@@ -261,7 +261,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         citations,
         isinstance(people, Patient),
         tuple(regimen.expanded()),
-        tuple(dict.fromkeys(note for s in specs for note in s.notes)),
+        (*regimen.said, *dict.fromkeys(note for s in specs for note in s.notes)),
         measure=measure,
     )
 
@@ -311,6 +311,10 @@ def _on_table(
     verdict, reasons = _table_grade(run)
     birth, citations = certificate([spec], people, [f"{len(run.dosed)} dose records of {table.source}"])
     birth["n"] = n
+    birth["table"] = table.to_dict()
+    told = table.told(_taken(spec, people, table))
+    for line in told if how.notify else ():
+        how.notify(line)  # type: ignore[misc]
     return TableResult(
         [table.id[k] for k in run.sampled],
         table.subject[run.sampled],
@@ -320,17 +324,34 @@ def _on_table(
         birth,
         citations,
         (),
-        spec.notes,
+        (*told, *spec.notes),
     )
+
+
+def _taken(spec: ModelSpec, people: Any, table: EventTable) -> dict[str, str]:
+    """The covariates of which the table lacks values, and what stands for them."""
+    known = people.covariates(spec, 0, people.n)
+    taken = {}
+    for name, covariate in spec.covariates.items():
+        if name in table.columns and np.isfinite(table.columns[name]).all():
+            continue
+        values = known[name]
+        unit = "" if covariate.unit == "1" else f" {covariate.unit}"
+        span = f"{values.min():g}" if values.min() == values.max() else f"{values.min():g}-{values.max():g}"
+        taken[name] = span + unit
+    return taken
 
 
 def _table_grade(run: EventRun) -> tuple[str, tuple[str, ...]]:
     table, entries = run.table, run.model.entries
-    shown: dict[str, np.ndarray] = {
-        key: run.covariates[key][run.bounds[:-1]]
-        for key in ("age", "weight")
-        if key in run.covariates and np.isfinite(run.covariates[key]).all()
-    }
+    applies = run.model.spec.applies
+    shown: dict[str, np.ndarray] = {}
+    for key, limits in (("age", applies.age_years), ("weight", applies.weight_kg)):
+        if key in run.covariates and np.isfinite(run.covariates[key]).all():
+            # of each person the row that lies furthest out
+            low = np.minimum.reduceat(run.covariates[key], run.bounds[:-1])
+            high = np.maximum.reduceat(run.covariates[key], run.bounds[:-1])
+            shown[key] = np.where(low < limits[0], low, high) if limits is not None else low
     return grade(
         run.model.spec,
         shown,

@@ -163,15 +163,13 @@ def refuse_unknown_outputs(asked: Sequence[str], models: Sequence[Compiled]) -> 
 def graded(share: Share, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, ...]]:
     """Grade of a model's outputs in a run, with the reasons."""
     starts = [np.array([d.time_h + k * d.every_h for k in range(d.count)]) for d in share.doses]
-    weight = float(np.median(people["weight"])) if "weight" in people else 70.0
+    usual = {name: float(np.median(values)) for name, values in people.items()}
+    usual.setdefault("weight", 70.0)
     return grade(
         share.model.spec,
         people,
         [d.entry for d in share.doses],
         np.concatenate(starts) if starts else np.zeros(0),
         share.times,
-        [
-            d.amount * parts.share_of_drug(share.model.spec, d.drug) * (weight if d.per_kg else 1.0)
-            for d in share.doses
-        ],
+        [d.mg(usual, parts.share_of_drug(share.model.spec, d.drug)) for d in share.doses],
     )

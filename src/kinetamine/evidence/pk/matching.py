@@ -214,7 +214,7 @@ def unusual_doses(match: Match, arm: Arm) -> Iterable[str]:
         amounts: list[float] = []
         end = None
         for dose in given:
-            amount = share * dose.amount * (kg if dose.per_kg else 1.0)
+            amount = share * dose.mg({"weight": kg})
             if end is not None and dose.duration_h and abs(dose.time_h - end) < 1e-6:
                 amounts[-1] += amount  # steps of one infusion are one dose
             else:

@@ -292,4 +292,4 @@ def _collect(
 def _base_mg(doses: tuple[str, ...], weight: float) -> float:
     from kinetamine.dosing import Regimen
 
-    return sum(d.amount * (weight if d.per_kg else 1.0) for d in Regimen.parse(list(doses)).expanded())
+    return sum(d.mg({"weight": weight}) for d in Regimen.parse(list(doses)).expanded())

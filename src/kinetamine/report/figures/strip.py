@@ -29,6 +29,8 @@ def administrations(doses: Iterable[Any]) -> list[dict[str, Any]]:
         if not duration and rate and rate > 0:
             duration = dose.amount / rate
         amount = f"{dose.amount:g} mg{'/kg' * bool(getattr(dose, 'per_kg', False))}"
+        if getattr(dose, "most", None) is not None:
+            amount += f" (max {dose.most:g} mg)"
         drug = getattr(dose, "drug", None)
         route = str(getattr(dose, "entry", "dose")) + (f" {drug}" if drug else "")
         for k in range(max(1, int(getattr(dose, "count", 1) or 1))):
