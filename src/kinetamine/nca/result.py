@@ -81,8 +81,8 @@ def nca(
     Examples
     --------
     >>> found = nca([0.0, 1, 2, 4, 8], [0.0, 4, 3, 1.5, 0.375], dose=100)
-    >>> round(found["HL_Lambda_z"][0], 6), round(found["AUClast"][0], 3)
-    (2.0, 13.05)
+    >>> found["HL_Lambda_z"].round(6).tolist(), found["AUClast"].round(3).tolist()
+    ([2.0], [13.05])
     """
     from kinetamine.dosing.dose import MAX_TIME_H
 
