@@ -20,6 +20,8 @@ METHODS = ("linear-up log-down", "linear", "linear log")
 ROUTES = ("extravascular", "bolus", "infusion")
 #: a fit with more points wins if its adjusted R² is within this of the best (as Phoenix does)
 _TIE = 1e-4
+#: a value at time 0 this many times (as a logarithm) the first measured one is none
+_STEEPEST = math.log(1e6)
 
 
 @dataclass(frozen=True)
@@ -201,8 +203,11 @@ def _from_zero(
     if time[0] == 0:
         time, conc = time[1:], conc[1:]
     first = float(conc[0])
+    back = 0.0
     if len(conc) > 1 and conc[0] > conc[1] > 0:
-        first = float(conc[0] * (conc[0] / conc[1]) ** (time[0] / (time[1] - time[0])))
+        back = math.log(conc[0] / conc[1]) * time[0] / (time[1] - time[0])
+    if 0 < back < _STEEPEST:
+        first = float(conc[0]) * math.exp(back)
     elif (conc > 0).any():
         first = float(conc[conc > 0][0])
     out["C0"] = first
