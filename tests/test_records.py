@@ -32,11 +32,12 @@ from kinetamine.safety import (
     doses,
     instruments,
     law,
-    misuse,
     pd_interactions,
     perturbations,
     screening,
 )
+from kinetamine.safety.misuse import facts as misuse_facts
+from kinetamine.safety.misuse import models as misuse_models
 
 SRC = Path(kinetamine.__file__).parent
 DATA = SRC / "data"
@@ -73,7 +74,8 @@ READERS = {
     "safety/factors.toml": lambda: perturbations._read(True),
     "safety/instruments.toml": lambda: instruments.instruments.__wrapped__(),
     "safety/law.toml": lambda: law._read.__wrapped__(),
-    "safety/misuse.toml": lambda: misuse._read.__wrapped__(),
+    "safety/addiction.toml": lambda: misuse_models.load.__wrapped__(),
+    "safety/misuse.toml": lambda: misuse_facts._read.__wrapped__(),
     "safety/perturbations.toml": lambda: perturbations._read(False),
     "safety/screening.toml": lambda: screening._words_of_the_desk.__wrapped__(),
 }
@@ -88,7 +90,8 @@ ROWS = {
     "safety/ddi_observed.csv": lambda: perturbations._read(False).observed,
     "safety/detection.csv": lambda: detection.load.__wrapped__().facts,
     "safety/law.csv": lambda: law._read.__wrapped__()[1],
-    "safety/misuse.csv": lambda: misuse._read.__wrapped__()[3],
+    "safety/misuse.csv": lambda: misuse_facts._read.__wrapped__()[2],
+    "safety/addiction.csv": lambda: misuse_facts._read.__wrapped__()[3],
     "safety/pd_interactions.csv": lambda: pd_interactions.load.__wrapped__()[0],
     "safety/screening.csv": lambda: screening._desk.__wrapped__().rules,
     "safety/session.csv": lambda: screening._desk.__wrapped__().steps,

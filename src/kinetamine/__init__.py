@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from kinetamine.population import Patient, Population
     from kinetamine.population.individuals import Individuals
     from kinetamine.results import Result, TableResult
+    from kinetamine.safety import misuse
     from kinetamine.safety.check import check
     from kinetamine.safety.detection import DetectionResult, detect
     from kinetamine.safety.instruments import score
@@ -97,6 +98,7 @@ __all__ = [
     "law",
     "link",
     "load_model",
+    "misuse",
     "nca",
     "perturb",
     "posterior",
@@ -111,8 +113,9 @@ __all__ = [
     "trial",
 ]
 
-#: public name → (module it lives in, its name there)
+#: public name → (module it lives in, its name there; empty: the module itself)
 _HOME = {
+    "misuse": ("kinetamine.safety.misuse", ""),
     "AcuteEffect": ("kinetamine.effects", "AcuteEffect"),
     "AcuteEffects": ("kinetamine.effects", "AcuteEffects"),
     "effects": ("kinetamine.effects", "effects"),
@@ -174,7 +177,8 @@ def __getattr__(name: str) -> Any:
         value: Any = version()
     elif name in _HOME:
         module, inner = _HOME[name]
-        value = getattr(importlib.import_module(module), inner)
+        value = importlib.import_module(module)
+        value = getattr(value, inner) if inner else value
     else:
         raise AttributeError(f"module 'kinetamine' has no attribute {name!r}")
     globals()[name] = value
@@ -190,7 +194,7 @@ class _Package(ModuleType):
     # package when it is imported, which would put the module in the function's place.
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _HOME and isinstance(value, ModuleType):
-            value = getattr(value, _HOME[name][1])
+            value = getattr(value, _HOME[name][1]) if _HOME[name][1] else value
         super().__setattr__(name, value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -125,7 +125,11 @@ class Misuse(Question):
     """What repeated use and overdose do, as published; no advice how to use."""
 
     topic: Text | None = say(
-        None, "Such as tolerance; without it, the list.", "[TOPIC]", argument=True, example="withdrawal"
+        None,
+        "Such as dependence, or timeline; without it, the list.",
+        "[TOPIC]",
+        argument=True,
+        example="withdrawal",
     )
     concentration: Number | None = say(
         None,
@@ -135,8 +139,25 @@ class Misuse(Question):
         example=800.0,
     )
     days: Number | None = say(
-        None, "Odds of urinary symptoms after N days of use in half a year.", "N", example=30.0
+        None, "Days of use in 180 (bladder, timeline), or since the last use (urine).", "N", example=30.0
     )
+    months: Number | None = say(
+        None, "Months since first use, or since the sentence (treatment).", "N", example=24.0
+    )
+    sex: Literal["female", "male"] | None = say(
+        None, "For the bladder symptom score and the timeline.", "female|male", example="female"
+    )
+    depressed: bool = say(False, "For the bladder symptom score.")
+    prevalence: Number | None = say(
+        None,
+        "Per cent with the disorder: predictive values of screening tests.",
+        "PERCENT",
+        unit="%",
+        example=8.6,
+    )
+    criteria: int | None = say(None, "DSM-5 criteria met: the band of severity.", "N", example=4)
+    country: Text | None = say(None, "Surveys of a country.", "NAME", example="Australia")
+    year: int | None = say(None, "Surveys of a year.", "YEAR", example=2022)
 
 
 class Law(Question):

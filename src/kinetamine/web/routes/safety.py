@@ -129,24 +129,29 @@ async def misuse(
     request: Request,
     topic: Word = None,
     concentration: Annotated[float | None, Query(description="ng/mL, in blood", allow_inf_nan=False)] = None,
-    days: Annotated[float | None, Query(description="of use in half a year", allow_inf_nan=False)] = None,
+    days: Annotated[
+        float | None, Query(description="of use in 180, or since the last", allow_inf_nan=False)
+    ] = None,
+    months: Annotated[float | None, Query(description="since first use", allow_inf_nan=False)] = None,
+    sex: Word = None,
+    depressed: bool = False,
+    prevalence: Annotated[float | None, Query(description="per cent", allow_inf_nan=False)] = None,
+    criteria: int | None = None,
+    country: Word = None,
+    year: int | None = None,
 ) -> Response:
-    """What repeated use and overdose do, as published; no advice how to use."""
-    return await computed(request, lambda watch: _misuse(topic, concentration, days))
+    """What repeated use and overdose do, as published and computed; no advice how to use."""
+    asked = {
+        "concentration": concentration, "days": days, "months": months, "sex": sex, "depressed": depressed,
+        "prevalence": prevalence, "criteria": criteria, "country": country, "year": year,
+    }  # fmt: skip
+    return await computed(request, lambda watch: _misuse(topic, asked))
 
 
-def _misuse(topic: str | None, concentration: float | None, days: float | None) -> dict[str, Any]:
-    from kinetamine.safety import misuse
+def _misuse(topic: str | None, asked: dict[str, Any]) -> dict[str, Any]:
+    from kinetamine.safety.misuse import ask
 
-    data: dict[str, Any] = {}
-    if concentration is not None:
-        ranges = [t.to_dict() for t in misuse.thresholds(concentration)]
-        data |= {"concentration_ng_ml": concentration, "ranges": ranges}
-    if days is not None:
-        data |= {"days": days, "urinary_odds": [vars(o) for o in misuse.urinary_odds(days)]}
-    if topic is not None:
-        data["facts"] = [f.model_dump() for f in misuse.facts(topic)]
-    return data or {"topics": misuse.topics()}
+    return ask(topic, **asked).to_dict()
 
 
 @router.get("/law")

@@ -1,4 +1,4 @@
-"""What repeated use and overdose do: published numbers for clinicians and teachers, no advice how to use."""
+"""What was published on repeated use and overdose, one number a row; a concentration against published ranges."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field
-
 from kinetamine.errors import Fault, InputError
 from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.safety.findings import SEVERITIES
 
-__all__ = ["Fact", "Odds", "Threshold", "facts", "kinds", "thresholds", "topics", "urinary_odds"]
-
-_ODDS_UNIT = "% per day"
+__all__ = [
+    "Fact",
+    "Odds",
+    "Threshold",
+    "computed_rows",
+    "facts",
+    "gravest_kind",
+    "kinds",
+    "thresholds",
+    "topics",
+    "urinary_odds",
+]
 
 
 class Fact(Sourced):
-    """One row of misuse.csv.
+    """One row of misuse.csv or addiction.csv.
 
     `value` and `unit` are as printed; rows about blood also have the range in ng/mL, what `kind` of finding it
-    is and in which `matrix` it was measured.
+    is and in which `matrix` it was measured. Rows of addiction.csv may have what was counted (`n`, `events`), an
+    interval, the exposure, what it is compared with, time, design and what the design can show (`quality`).
     """
 
     topic: str
@@ -35,6 +43,16 @@ class Fact(Sourced):
     high_ng_ml: float | None = None
     kind: str = ""
     matrix: str = ""
+    exposure: str = ""
+    comparator: str = ""
+    n: str = ""
+    events: str = ""
+    low: float | None = None
+    high: float | None = None
+    spread: str = ""
+    time: str = ""
+    design: str = ""
+    quality: str = ""
 
 
 class Kind(Record):
@@ -45,14 +63,9 @@ class Kind(Record):
     fatal: bool = False
 
 
-class _Odds(Record):
-    window_days: float = Field(gt=0)
-
-
 class _File(Record):
     topic: dict[str, str]
     kind: dict[str, Kind]
-    odds: _Odds
 
 
 @dataclass(frozen=True)
@@ -97,12 +110,13 @@ class Odds:
 
 
 @functools.cache
-def _read() -> tuple[dict[str, str], dict[str, Kind], float, tuple[Fact, ...]]:
+def _read() -> tuple[dict[str, str], dict[str, Kind], tuple[Fact, ...], tuple[Fact, ...]]:
     file = "misuse.toml"
     desk: _File = read_toml(f"safety/{file}", _File)
     rows = read_csv("safety/misuse.csv", Fact)
+    counted = read_csv("safety/addiction.csv", Fact)
     faults = []
-    for r in rows:
+    for r in (*rows, *counted):
         if r.topic not in desk.topic:
             faults.append(unknown(r.id, r.topic, desk.topic, f"a topic of {file}"))
         if r.low_ng_ml is None or r.high_ng_ml is None:
@@ -111,7 +125,12 @@ def _read() -> tuple[dict[str, str], dict[str, Kind], float, tuple[Fact, ...]]:
         elif r.kind not in desk.kind or not 0 < r.low_ng_ml <= r.high_ng_ml:
             faults.append(Fault(r.id, f"{r.kind!r} {r.low_ng_ml}-{r.high_ng_ml}", "a kind and a range"))
     raise_all("misuse.csv", faults)
-    return desk.topic, desk.kind, desk.odds.window_days, rows
+    return desk.topic, desk.kind, rows, counted
+
+
+def computed_rows() -> dict[str, Fact]:
+    """The rows of addiction.csv by their id."""
+    return {fact.id: fact for fact in _read()[3]}
 
 
 def topics() -> dict[str, str]:
@@ -143,7 +162,8 @@ def facts(topic: str | None = None) -> tuple[Fact, ...]:
     >>> facts("treatment")[0].seen
     'text'
     """
-    names, _, _, rows = _read()
+    names, _, rows, counted = _read()
+    rows = (*rows, *counted)
     if topic is None:
         return rows
     known = Names({name: (title,) for name, title in names.items()})
@@ -174,7 +194,7 @@ def thresholds(conc_ng_ml: float) -> tuple[Threshold, ...]:
     if not isinstance(conc_ng_ml, (int, float)) or not math.isfinite(conc_ng_ml) or conc_ng_ml < 0:
         raise InputError("concentration", repr(conc_ng_ml), "a number of at least zero, in ng/mL")
     found = []
-    for fact in _read()[3]:
+    for fact in _read()[2]:
         if fact.low_ng_ml is None or fact.high_ng_ml is None:
             continue
         single = fact.low_ng_ml == fact.high_ng_ml
@@ -202,19 +222,19 @@ def urinary_odds(days: float) -> tuple[Odds, ...]:
 
     Raises
     ------
-    InputError
-        Outside the days the survey asked about: that would be extrapolation.
+    NoData
+        Beyond the days that are frequent enough in the survey: that would be extrapolation.
 
     Examples
     --------
     >>> [round(o.ratio, 2) for o in urinary_odds(30) if o.symptom == "haematuria"]
     [1.76]
     """
-    _, _, window, rows = _read()
-    if not isinstance(days, (int, float)) or not 0 <= days <= window:
-        raise InputError("days", repr(days), f"days of use from 0 to {window:g}, the survey's window")
+    from kinetamine.safety.misuse import computed, models
+
+    part = models.load().bladder
+    found = {n.what.partition(",")[0]: n for n in computed.bladder(days=days).numbers if "odds at" in n.what}
     return tuple(
-        Odds(r.quantity.rpartition(": ")[2], (1 + float(r.value) / 100) ** days, r.source, r.seen)
-        for r in rows
-        if r.unit == _ODDS_UNIT
+        Odds(symptom, found[symptom].value or 0.0, models.row(id).source, models.row(id).seen)
+        for symptom, id in part.odds.items()
     )
