@@ -36,8 +36,8 @@ from kinetamine.safety import (
     perturbations,
     screening,
 )
-from kinetamine.safety.misuse import facts as misuse_facts
 from kinetamine.safety.misuse import models as misuse_models
+from kinetamine.safety.misuse import published as misuse_facts
 
 SRC = Path(kinetamine.__file__).parent
 DATA = SRC / "data"

@@ -325,8 +325,8 @@ def test_topics_and_odds():
         assert misuse.facts(topic), topic
     assert len(misuse.urinary_odds(0)) == 4
     assert {o.ratio for o in misuse.urinary_odds(0)} == {1.0}
-    with pytest.raises(InputError, match="0 to 180"):
-        misuse.urinary_odds(181)
+    with pytest.raises(NoData, match="0 to 90"):
+        misuse.urinary_odds(91)
     with pytest.raises(UnknownName, match="tolerance"):
         misuse.facts("tolerence")
 

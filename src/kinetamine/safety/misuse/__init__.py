@@ -1,6 +1,6 @@
 """What repeated use and overdose do: published numbers, and what can be computed from them; no advice how to use.
 
-``facts`` holds the rows and concentration ranges, ``computed`` the questions that have a number as their answer,
+``published`` holds the rows and concentration ranges, ``computed`` the questions that have a number as their answer,
 ``timeline`` the story of an invented person for teaching.
 """
 
@@ -25,7 +25,7 @@ from kinetamine.safety.misuse.computed import (
     urine,
     withdrawal,
 )
-from kinetamine.safety.misuse.facts import (
+from kinetamine.safety.misuse.published import (
     Fact,
     Odds,
     Threshold,

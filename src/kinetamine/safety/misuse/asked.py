@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kinetamine.errors import InputError
 from kinetamine.records import Names
-from kinetamine.safety.misuse import computed, facts
-from kinetamine.safety.misuse.facts import Fact, Odds, Threshold
+from kinetamine.safety.misuse import computed, published
 from kinetamine.safety.misuse.models import load, row
+from kinetamine.safety.misuse.published import Fact, Odds, Threshold
 from kinetamine.safety.misuse.shares import Answer
 from kinetamine.safety.misuse.timeline import Timeline, timeline
 
@@ -107,7 +108,7 @@ class Asked:
             data["timeline"] = self.story.to_dict()
         if self.facts:
             data["facts"] = [f.model_dump(exclude_defaults=True) for f in self.facts]
-        return data or {"topics": facts.topics()}
+        return data or {"topics": published.topics()}
 
 
 def ask(
@@ -147,7 +148,7 @@ def ask(
     Raises
     ------
     InputError
-        Also for an option that the topic does not use.
+        For what is not known or not in range. An option that a topic does not use is answered beside it.
 
     Examples
     --------
@@ -160,34 +161,36 @@ def ask(
         "criteria": criteria, "country": country, "year": year,
     }  # fmt: skip
     given = {k: v for k, v in told.items() if v is not None}
-    ranges = () if concentration is None else facts.thresholds(concentration)
-    story, answers, odds = None, list[Answer](), tuple[Odds, ...]()
-    known = Names({name: _ALSO.get(name, ()) for name in (*facts.topics(), _TIMELINE)})
+    ranges = () if concentration is None else published.thresholds(concentration)
+    known = Names({name: _ALSO.get(name, ()) for name in (*published.topics(), _TIMELINE)})
     name = None if topic is None else known.resolve(topic, "topic", "a topic")
-    if name == _TIMELINE:
-        story = _story(given)
-    elif name is not None or given:
-        if name is None and days is not None and set(given) == {"days"}:
-            odds = facts.urinary_odds(days)
-        for one in [name] if name else dict.fromkeys(_TOPIC_OF[k] for k in given):
-            usable, make = _TOPICS.get(one, ((), lambda g: []))
-            _used(one, usable, given if name else {k: v for k, v in given.items() if _TOPIC_OF[k] == one})
-            answers += make({k: v for k, v in given.items() if k in usable})
-    if name == "bladder" and days is not None and days <= load().bladder.most_days:
-        odds = facts.urinary_odds(days)
-    rows = facts.facts(name) if name not in (None, _TIMELINE) else ()
+    story = _story(given) if name == _TIMELINE else None
+    answers, odds = ([], ()) if story is not None else _answers(name, given)
+    rows = published.facts(name) if name not in (None, _TIMELINE) else ()
     return Asked(name, rows, tuple(answers), concentration, ranges, days, odds, story)
 
 
+def _answers(name: str | None, given: Given) -> tuple[list[Answer], tuple[Odds, ...]]:
+    """Those of the topic; an option that it does not use speaks for a topic of its own, so that none is lost."""
+    usable = _TOPICS[name][0] if name in _TOPICS else ()
+    others = dict.fromkeys(_TOPIC_OF[k] for k in given if k not in usable)
+    answers: list[Answer] = []
+    odds: tuple[Odds, ...] = ()
+    for one in dict.fromkeys([*([name] if name in _TOPICS else []), *others]):
+        options, make = _TOPICS[one]
+        mine = {k: v for k, v in given.items() if k in options and (one == name or k not in usable)}
+        answers += make(mine)
+        if one == "bladder" and mine.get("days", math.inf) <= load().bladder.most_days:
+            odds = published.urinary_odds(mine["days"])
+    return answers, odds
+
+
 def _story(given: Given) -> Timeline:
-    _used(_TIMELINE, ("months", "days", "sex"), given)
+    for name, value in given.items():
+        if name not in ("months", "days", "sex"):
+            raise InputError(
+                name, repr(value), "months, days and sex for a time line", "it without the topic"
+            )
     if "months" not in given:
         raise InputError("months", "nothing", "the months of use that the story lasts", "months 24")
     return timeline(**given)
-
-
-def _used(topic: str, usable: tuple[str, ...], given: Given) -> None:
-    for name, value in given.items():
-        if name not in usable:
-            able = [t for t, (options, _) in _TOPICS.items() if name in options]
-            raise InputError(name, repr(value), f"no {name} with {topic}", f"the topic {' or '.join(able)}")

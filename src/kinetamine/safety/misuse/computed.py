@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from kinetamine.errors import InputError, NoData, UnknownName
 from kinetamine.safety.misuse.models import Event, Group, Point, load, row
-from kinetamine.safety.misuse.shares import Answer, Number, beta_share, none_seen, wilson
+from kinetamine.safety.misuse.shares import Answer, Grade, Number, beta_share, none_seen, wilson
 
 __all__ = [
     "bladder",
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 _NORMAL = NormalDist()
+#: the symptom score is told for this many times the months
+_FIVE = 5.0
 
 
 def _limits(what: str, value: float, low: float, high: float, why: str) -> float:
@@ -286,10 +288,22 @@ def symptom_index(months: float | None = None, sex: str | None = None, depressed
     numbers = []
     if months is not None:
         months = _limits("months", months, 1, 240, "months since first use")
-        power = [5.0**s for s in (float(fact.value), fact.low or 0.0, fact.high or 0.0)]
-        what = f"symptom score after five times as long ({months / 5:.3g} to {months:g} months)"
+        value, low, high = (_FIVE**s for s in (float(fact.value), fact.low or 0.0, fact.high or 0.0))
+        what = f"symptom score after five times as long ({months / _FIVE:.3g} to {months:g} months)"
         numbers.append(
-            Number(what, index.people, *power, "ratio", "fitted", (index.months_row,), 143, None, index.note)
+            Number(
+                what,
+                index.people,
+                value,
+                low,
+                high,
+                "ratio",
+                "fitted",
+                (index.months_row,),
+                143,
+                None,
+                index.note,
+            )
         )
     if sex not in (None, "female", "male"):
         raise UnknownName("sex", str(sex), ["female", "male"], "a sex")
@@ -298,9 +312,21 @@ def symptom_index(months: float | None = None, sex: str | None = None, depressed
         (depressed, "symptom score of depressed over others", index.depressed),
     ):
         if asked:
-            ratio = [math.exp(x) for x in span]
+            value, low, high = (math.exp(x) for x in span)
             numbers.append(
-                Number(what, index.people, *ratio, "ratio", "fitted", (index.sex_row,), 143, None, index.note)
+                Number(
+                    what,
+                    index.people,
+                    value,
+                    low,
+                    high,
+                    "ratio",
+                    "fitted",
+                    (index.sex_row,),
+                    143,
+                    None,
+                    index.note,
+                )
             )
     return Answer("bladder", "Symptom score", tuple(numbers), load().bladder.warns)
 
@@ -462,7 +488,7 @@ def _curve(name: str, one: Event, months: list[float], refused: list[str]) -> li
             else:
                 _limits("months", t, 0, t2, "the last published point")
                 share = 100 * (1 - math.exp(-scale * t**shape))
-                grade = "extrapolated" if t < t1 else "fitted"
+                grade: Grade = "extrapolated" if t < t1 else "fitted"
                 rows = (*a.rows, *b.rows)
                 numbers.append(
                     Number(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kinetamine.errors import Fault
 from kinetamine.records import Record, read_toml, unknown
-from kinetamine.safety.misuse.facts import Fact, computed_rows
+from kinetamine.safety.misuse.published import Fact, computed_rows
 
 __all__ = ["Models", "load", "row"]
 
