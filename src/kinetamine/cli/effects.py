@@ -67,9 +67,9 @@ def _table(found: AcuteEffects, named: bool) -> list[Any]:
     table.columns[0].max_width, table.columns[-1].no_wrap = 40, True
     for row in found:
         name = Text.assemble(
-            (row.effect, "bold"), "\n", (f"{row.threshold}\n{row.module} on {row.model}", "dim")
+            (row.effect, "bold"), f"{_size(row)}\n", (f"{row.threshold}\n{row.module} on {row.model}", "dim")
         )
-        times = (_shown(getattr(row, key)) for key in _TIMES)
+        times = (_shown(getattr(row, key), "" if row.varies else row.spread) for key in _TIMES)
         table.add_row(name, *times, f"{row.affected:.0%}", row.grade)
     parts: list[Any] = [f"{model}: {why}" for model, why in found.models.items()]
     parts += ["Minutes after the first dose: median, and 5 to 95 % of those affected", table]
@@ -84,10 +84,20 @@ def _table(found: AcuteEffects, named: bool) -> list[Any]:
     return parts
 
 
-def _shown(bands: dict[str, float | None] | None) -> str:
+def _size(row: Any) -> str:
+    if row.size is None:
+        return ""
+    low, middle, high = (f"{v:.3g}" for v in row.size.values())
+    unit = {"1": "", "percent": " %"}.get(row.unit, f" {row.unit}")
+    return f": {middle}{unit} at the peak" + (f" ({low} to {high})" if row.varies and low != high else "")
+
+
+def _shown(bands: dict[str, float | None] | None, instead: str) -> str:
     if bands is None:
         return "–"
     low, middle, high = (">" if v is None else _digits(v) for v in bands.values())
+    if instead:
+        return f"{middle}\n{instead}"
     return f"{middle}\n{low} to {high}"
 
 

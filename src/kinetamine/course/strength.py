@@ -17,6 +17,7 @@ import numpy as np
 from kinetamine.course.settings import Route, settings
 from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import InputError, NoData, UnknownName
+from kinetamine.results.grades import EXTRAPOLATED
 from kinetamine.substances import share as share_of
 
 __all__ = ["Sessions", "sessions", "strength"]
@@ -74,7 +75,9 @@ def _auc(model: str, entry: str, amount: float, duration_h: float | None, fields
     from kinetamine.simulate import simulate
 
     spec = library.load(model, runnable=True)
-    output = next((name for name in _PARENTS if name in spec.outputs), None)
+    # of a model of the racemate the total: half of the mass is in either enantiomer
+    parents = ("ketamine", *_PARENTS) if spec.drug == "racemate" else _PARENTS
+    output = next((name for name in parents if name in spec.outputs), None)
     if output is None:
         raise NoData(f"model {spec.id}", "no output of ketamine", "a PK model of the drug itself")
     if entry not in spec.routes:
@@ -141,7 +144,7 @@ def sessions(
         # both enantiomers by the same kinetics; the mass that enters the nose or the gut is that of the dose
         auc, grade, reasons = _auc(str(model), entry, amount, length, fields, weight_kg)
         unit, _, _ = _auc(str(reference_pk), "iv", ref_mg, ref.duration_h, (), weight_kg)
-        (notes if grade == "fitted" else beyond)[
+        (beyond if grade == EXTRAPOLATED else notes)[
             f"{dose.entry}: exposure by {model}, {grade} ({', '.join(reasons)})"
         ] = None
         if share < 1:

@@ -24,11 +24,12 @@ from kinetamine.models.compile import compile_model
 from kinetamine.models.spec import ModelSpec, Output
 from kinetamine.population import Patient, Population
 from kinetamine.results import references
+from kinetamine.results.grades import EXTRAPOLATED, worst
 from kinetamine.simulate.birth import source_keys
-from kinetamine.simulate.grade import grade
+from kinetamine.simulate.grade import Given, grade, limits
 from kinetamine.simulate.grid import GridRun
 from kinetamine.simulate.runner import refuse_failures
-from kinetamine.simulate.share import Share, graded, share_of
+from kinetamine.simulate.share import Share, given_doses, graded, share_of
 
 __all__ = ["AcuteEffect", "AcuteEffects", "effects"]
 
@@ -60,12 +61,18 @@ class AcuteEffect:
     affected : float
         Share of the people in whom the threshold is crossed; of a probability, its mean highest value.
     grade : str
-        ``fitted`` or ``extrapolated``.
+        A word of `kinetamine.results.grades.GRADES`.
     sources : tuple of str
     model, module : str
         Ids of the pk and the effect model.
     reasons : tuple of str
         Behind the grade, and what else to know.
+    size : dict or None
+        Quantiles among all people of the highest value, in `unit`; None of what is only there or not.
+    unit : str
+    varies : bool
+        False where neither the pk nor the effect model has a published spread between people or error of a number:
+        then 5 and 95 % are the median, which is not certainty.
     """
 
     effect: str
@@ -80,11 +87,23 @@ class AcuteEffect:
     model: str = ""
     module: str = ""
     reasons: tuple[str, ...] = ()
+    varies: bool = True
+    size: Times = None
+    unit: str = "1"
+
+    @property
+    def spread(self) -> str:
+        """In words, whether 5 and 95 % say anything of people."""
+        return "between people" if self.varies else "no variability published"
 
     def to_dict(self) -> dict[str, Any]:
-        """The nine fields that JSON has."""
+        """What JSON has; without published variability `spread` says so and the ends are equal."""
         keys = ("effect", "threshold", "onset_min", "peak_min", "offset_min", "duration_min", "affected")
-        return {**{k: getattr(self, k) for k in keys}, "grade": self.grade, "sources": list(self.sources)}
+        plain = {k: getattr(self, k) for k in keys}
+        size = None if self.size is None else {**self.size, "unit": self.unit}
+        return {
+            **plain, "size_at_peak": size, "grade": self.grade, "sources": list(self.sources), "spread": self.spread
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,10 +212,11 @@ def effects(
     drug = next(iter(drugs), None)
     times = _times(regimen, until, step, points)
 
+    routes = {d.entry for d in regimen.doses}
     found: list[Job] = []
     refused: dict[str, NoData] = {}
     for candidates in [[m] for m in models] if all_models else [models]:
-        more, lacking = jobs(modules, candidates, drug, ages, allow_site_mismatch)
+        more, lacking = jobs(modules, candidates, drug, ages, allow_site_mismatch, routes)
         found += more
         refused = {**lacking, **refused}
     rows: list[tuple[int, AcuteEffect]] = []
@@ -345,12 +365,24 @@ class _Run:
                 caveats, remarks = _studied(
                     module.job, dict(zip(self.share.outputs, self.peaks, strict=True))
                 )
+                caveats += self._limited(module.job)
             except NoData as error:
                 beyond[module.spec.id] = error
                 continue
             for effect, outputs in _alternatives(module.job).items():
                 rows.append(_row(module, effect, outputs, self.limits, trust, caveats, remarks))
         return rows, beyond
+
+    def _limited(self, job: Job) -> list[str]:
+        """What the pk model's own limits say of the concentrations that an effect reads."""
+        read = {r.output for r in job.readings}
+        found = limits(self.share.model.spec, given_doses(self.share, self.run.people), self.share.times)
+        for name, limit in found.items():
+            if name in read and limit.becomes == "refused":
+                raise NoData(
+                    f"effect {job.effect.id}", f"{name} of {job.pk.id}", limit.why, "another pk model"
+                )
+        return [limit.why for name, limit in found.items() if name in read]
 
 
 def _each(work: Callable[[Any], None], parts: Sequence[Any], threads: int) -> None:
@@ -448,7 +480,7 @@ def _row(
         affected = float(np.mean([module.at_peak(o).mean() for o in outputs]))
     last = np.sort(offset[there] if there.any() else peak)
     verdict, why = trust.until(float(last[math.ceil(QUANTILES["q95"] * (len(last) - 1))]))
-    own, own_why = grade(spec, trust.people, [], np.zeros(0), np.zeros(0))
+    own, own_why = grade(spec, trust.people, Given(), np.zeros(0))
     lowered = [*job.caveats, *caveats]
     if not there.any():
         remarks = [*remarks, f"not reached in anybody within {trust.share.times[-1]:g} h"]
@@ -460,12 +492,29 @@ def _row(
         offset_min=_bands(offset[there] - trust.first_h),
         duration_min=_bands(offset[there] - onset[there]),
         affected=round(affected, 4),
-        grade="extrapolated" if lowered or "extrapolated" in (verdict, own) else "fitted",
+        grade=worst([verdict, own, *([EXTRAPOLATED] if lowered else [])]),
         sources=_cited(Keyed((pk.digest, spec.digest), (pk, spec))),
         model=pk.id,
         module=spec.id,
         reasons=tuple(dict.fromkeys([*lowered, *why, *own_why, *remarks, *_known(job)])),
+        size=_size(module, outputs, record),
+        unit=record.unit,
+        varies=trust.share.population.n == 1 or _varies(spec, pk),
     )
+
+
+def _size(module: Module, outputs: tuple[str, ...], record: Output) -> Times:
+    """Highest values, of an effect that has a size."""
+    if record.scale not in ("continuous", "score"):
+        return None
+    found = np.concatenate([module.at_peak(o) for o in outputs])
+    quantiles = np.quantile(found[np.isfinite(found)], list(QUANTILES.values()))
+    return {key: float(f"{value:.4g}") for key, value in zip(QUANTILES, quantiles, strict=True)}
+
+
+def _varies(*specs: ModelSpec) -> bool:
+    """Whether anything between people, or the error of any number, was published."""
+    return any(s.variability or any(p.se or p.rse_percent for p in s.parameters.values()) for s in specs)
 
 
 def _threshold(record: Output, asked: float | None) -> str:

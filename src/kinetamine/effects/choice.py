@@ -192,6 +192,8 @@ def _group(ages: tuple[float, float]) -> str:
 
 def of_group(spec: ModelSpec, ages: Sequence[float]) -> bool:
     """Whether a model was made for adults, or children, as these people are; one that does not say is for all."""
+    if spec.applies.age_years is None and spec.applies.people is not None:
+        return (spec.applies.people == "adults") == (ages[0] >= ADULT)
     low, high = spec.applies.age_years or ages
     return high > ADULT if ages[0] >= ADULT else low < ADULT
 

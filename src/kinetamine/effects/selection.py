@@ -97,6 +97,7 @@ def jobs(
     drug: str | None,
     ages: tuple[float, float],
     allow_site_mismatch: bool,
+    routes: Iterable[str] = (),
 ) -> tuple[list[Job], dict[str, NoData]]:
     """Each effect model on the first pk model that gives what it reads; and why the others cannot answer.
 
@@ -105,6 +106,7 @@ def jobs(
     drug : str or None
         What is given; None is each pk model's own drug.
     ages : (low, high), years
+    routes : of the doses
     """
     found: list[Job] = []
     refused: dict[str, NoData] = {}
@@ -113,7 +115,7 @@ def jobs(
         reasons: list[NoData] = []
         own = (effect.digest, effect.id)
         for pk, digest, dosed in given:
-            rest = (outputs, dosed, ages, allow_site_mismatch)
+            rest = (outputs, dosed, ages, allow_site_mismatch, tuple(sorted(routes)))
             answer = _answer(Keyed((own, digest, rest), (effect, pk, *rest)))
             if isinstance(answer, Job):
                 found.append(answer)
@@ -151,6 +153,7 @@ def _job(
     drug: str,
     ages: tuple[float, float],
     allow: bool,
+    routes: tuple[str, ...],
 ) -> Job:
     where = f"effect {effect.id}"
     span = effect.applies.age_years
@@ -162,6 +165,12 @@ def _job(
             f"people of {span[0]:g} to {span[1]:g} years, as it was measured in ({effect.applies.health})",
             "an effect model of that age; kinetamine models lists them",
         )
+    measured = effect.applies.routes
+    if measured is not None and not set(routes) <= set(measured):
+        raise NoData(
+            where, f"a dose by {' and '.join(routes)}", f"a dose by {' or '.join(measured)}, as it was measured after",
+            "another effect model of it; kinetamine models lists them",
+        )  # fmt: skip
     if effect.drug == "R-ketamine" and drug != "R-ketamine":
         raise NoData(
             where, f"a dose of {drug}", "R-ketamine alone, as it was measured with", "another effect"

@@ -16,8 +16,9 @@ from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import InputError, NoData, UnitError, UnknownName
 from kinetamine.infusion.system import EFFECT_SITE, ROUTE, LinearSystem, first_time, system_of
 from kinetamine.population import Patient, Population
+from kinetamine.results.grades import EXTRAPOLATED
 from kinetamine.simulate import simulate
-from kinetamine.simulate.grade import grade
+from kinetamine.simulate.grade import Given, grade
 
 if TYPE_CHECKING:
     import polars as pl
@@ -375,17 +376,18 @@ def infusion_for(
     seen = _seen(system, site)
     wake = None if wake_at is None else _positive("wake_at", wake_at, system.unit, f"'100 {system.unit}'")
     last = float(seen @ run.state)
+    people = {**who.covariates(system.spec, 0, 1), **who.demographics(system.spec, 0, 1)}
+    weight = float(np.median(people["weight"])) if "weight" in people else 70.0
+    total_mg = bolus_mg + float(np.dot(run.rates, np.subtract(run.ends, run.starts)))
     verdict, reasons = grade(
         system.spec,
-        {**who.covariates(system.spec, 0, 1), **who.demographics(system.spec, 0, 1)},
-        [ROUTE],
-        np.array(run.starts or [0.0]),
+        people,
+        Given([ROUTE], np.zeros(1), np.array([length]), np.array([total_mg]), np.array([total_mg / weight])),
         np.array([length]),
-        [bolus_mg + float(np.dot(run.rates, np.subtract(run.ends, run.starts)))],
     )
     if ke0 is not None and site == EFFECT_SITE:
         foreign = "the rate of the effect site is the user's, not published with this model"
-        verdict, reasons = "extrapolated", (foreign, *(reasons if verdict == "extrapolated" else ()))
+        verdict, reasons = EXTRAPOLATED, (foreign, *(reasons if verdict == EXTRAPOLATED else ()))
     return Infusion(
         goal, system.unit, site, system.output, system.spec.id, who, bolus_mg,
         np.array(run.starts), np.array(run.ends), np.array(run.rates),

@@ -170,12 +170,13 @@ def _checked(content: bytes, name: str, path: Path | None, shipped: bool) -> Mod
     if not data.get("id"):
         # a user's quick file needs no name of its own
         data["id"] = re.sub(r"[^a-z0-9_]+", "_", name.removesuffix(".toml").lower())[:80] or "model"
-    record, faults, broken = schema.read(data, name)
+    base = _base(data, name)
+    record, faults, broken = schema.read(_on(base, data) if base else data, name)
     if record is None:
         raise FaultyFile(name, faults)
 
     found = sense.examine(record, name, bibliography.keys() if shipped else (), shipped, broken)
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    digest = hashlib.sha256(content + (base.digest.encode() if base else b"")).hexdigest()[:16]
     derived = None if faults or found.faults else _remembered(digest, record)
     if derived is None:
         derived = sense.derive(found)
@@ -191,10 +192,57 @@ def _checked(content: bytes, name: str, path: Path | None, shipped: bool) -> Mod
 
     record._digest, record._path, record._text, record._shipped = digest, path, text, shipped
     record._warnings = tuple(found.warnings)
+    record._inherited = tuple(r for r in base.entries if r not in data.get("entries", {})) if base else ()
     record._factors = derived.factors
     record._output_factor = derived.output_factor
     record._derived_units = derived.derived_units
     return record
+
+
+#: what a model takes over from the one it stands on; who it was made for, its notes and checks are its own
+_TAKEN = (
+    "sources", "covariates", "parameters", "variability", "individual", "compartments", "effect_sites", "flows",
+    "dose_fields", "entries", "outputs", "residual",
+)  # fmt: skip
+
+
+def _base(data: dict[str, Any], name: str) -> ModelSpec | None:
+    """The model that another one stands on."""
+    on = data.get("stands_on")
+    if on is None:
+        return None
+    if not isinstance(on, str) or on not in (shipped := _files()):
+        raise FaultyFile(
+            name,
+            [
+                Fault(
+                    f"{name}: stands_on",
+                    repr(on)[:80],
+                    "the id of a model of the library",
+                    "'otto_2021_s_ketamine'",
+                )
+            ],
+        )
+    spec = _shipped(shipped[on])
+    if spec.stands_on:
+        raise FaultyFile(
+            name,
+            [Fault(f"{name}: stands_on", repr(on), "a model that stands on none itself", spec.stands_on)],
+        )
+    return spec
+
+
+def _on(base: ModelSpec, data: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a file added to those of the model it stands on; numbers keep the source they came with."""
+    found = tomllib.loads(base.text)
+    for table in ("parameters", "variability", "residual"):
+        for record in found.get(table, {}).values():
+            record.setdefault("source", base.source)
+    for table in _TAKEN:
+        own = data.get(table, {})
+        if isinstance(own, dict) and table in found:
+            data = {**data, table: {**found[table], **own}}
+    return data
 
 
 def _toml(content: bytes, name: str) -> tuple[str, dict[str, Any]]:

@@ -150,7 +150,9 @@ def _reading(pk: ModelSpec, effect: ModelSpec, drive: Drive, allow: bool) -> Rea
             f"effect {effect.id}",
             f"{drive.analyte} in {output.site} ({pk.id})",
             f"{drive.analyte} in {drive.site}, as arterial and venous curves differ",
-            _others(drive, "allow_site_mismatch=True (--allow-site-mismatch), which lowers the grade"),
+            _others(
+                drive, pk.drug, "allow_site_mismatch=True (--allow-site-mismatch), which lowers the grade"
+            ),
         )
     return Reading(drive, name, caveat=f"{effect.id} {told}; the two differ most just after a dose")
 
@@ -161,22 +163,23 @@ def _lacking(pk: ModelSpec, effect: ModelSpec, drive: Drive) -> NoData:
         f"effect {effect.id}",
         f"the model {pk.id} of {pk.drug} with {have}",
         f"{drive.analyte} in {drive.site}",
-        _others(drive, "an effect model that reads what this one gives"),
+        _others(drive, pk.drug, "an effect model that reads what this one gives"),
     )
 
 
 @functools.cache
-def _measured() -> dict[str, list[tuple[str, str]]]:
-    """Analyte and site of the outputs of each pk model of the library that can run."""
+def _measured() -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Analyte and site of the outputs of each pk model of the library that can run, by its id and drug."""
     specs = [library.load(e.id) for e in library.available() if e.kind == "pk" and e.status != "incomplete"]
-    return {s.id: [(o.analyte or n, o.site) for n, o in s.outputs.items()] for s in specs}
+    return {(s.id, s.drug): [(o.analyte or n, o.site) for n, o in s.outputs.items()] for s in specs}
 
 
-def _others(drive: Drive, otherwise: str) -> str:
+def _others(drive: Drive, drug: str, otherwise: str) -> str:
     found = [
         name
-        for name, pairs in _measured().items()
-        if any(a == drive.analyte and (site == drive.site or drive.site == "plasma") for a, site in pairs)
+        for (name, of), pairs in _measured().items()
+        if of == drug
+        and any(a == drive.analyte and (site == drive.site or drive.site == "plasma") for a, site in pairs)
     ]
     return "the model " + " or ".join(found[:3]) + ", or " + otherwise if found else otherwise
 

@@ -38,6 +38,7 @@ _RECORDS: dict[str, tuple[type[BaseModel], int]] = {
     "outputs": (spec.Output, 2),
     "residual": (spec.Residual, 2),
     "checks": (spec.Check, 2),
+    "limits": (spec.Limit, 2),
 }
 
 

@@ -257,7 +257,7 @@ def _unused(found: Examination) -> None:
 
 def _ranges(found: Examination) -> None:
     spec = found.spec
-    for key in ("age_years", "weight_kg", "dose_mg"):
+    for key in ("age_years", "weight_kg", "dose_mg", "dose_mg_kg"):
         limits = getattr(spec.applies, key)
         if limits and limits[0] > limits[1]:
             found.fault(f"applies.{key}", str(list(limits)), "lowest, then highest", str(list(limits[::-1])))
@@ -421,6 +421,16 @@ def _measurements(found: Examination) -> None:
         for route in spec.applies.routes or ():
             if route not in spec.entries:
                 found.warnings.append(f"applies.routes: {route!r} is none of the entries")
+    for k, limit in enumerate(spec.limits):
+        for name in limit.outputs:
+            _known(found, f"limits[{k}].outputs", name, spec.outputs, "an output")
+        if limit.within_h is not None and limit.shorter_h is None:
+            found.fault(
+                f"limits[{k}].within_h",
+                f"{limit.within_h:g} alone",
+                "shorter_h beside it",
+                "shorter_h = 0.25",
+            )
     for name, residual in spec.residual.items():
         place = f"residual.{name}"
         _known(found, place, name, spec.outputs, "an output")

@@ -26,6 +26,7 @@ __all__ = [
     "Drive",
     "EffectSite",
     "Flow",
+    "Limit",
     "ModelSpec",
     "Output",
     "Parameter",
@@ -77,8 +78,14 @@ class _Sourced(_Record):
 
 
 class Applies(_Record):
-    """Where the model was made for; outside it a result is graded extrapolated."""
+    """Where the model was made for, as far as the paper says it.
 
+    Outside a range a result is graded extrapolated; where no range is given, it is graded *range not stated*.
+    """
+
+    people: Literal["adults", "children"] | None = Field(
+        default=None, description="who they were where no ages are printed", examples=["adults"]
+    )
     age_years: Range | None = Field(default=None, description="lowest and highest age", examples=[[18, 57]])
     weight_kg: Range | None = Field(
         default=None, description="lowest and highest weight", examples=[[50, 110]]
@@ -86,9 +93,35 @@ class Applies(_Record):
     dose_mg: Range | None = Field(
         default=None, description="lowest and highest single dose", examples=[[5, 100]]
     )
+    dose_mg_kg: Range | None = Field(
+        default=None, description="the same per kg of body weight, of each dose", examples=[[1, 1.5]]
+    )
     routes: tuple[Label, ...] | None = Field(default=None, description="routes", examples=[["iv"]])
     health: Text | None = Field(default=None, description="who they were", examples=["healthy"])
+    only: Text | None = Field(
+        default=None,
+        description="why people of another health differ: they are graded extrapolated",
+        examples=["in intensive care clearance is twice that of healthy people"],
+    )
     duration_h: Positive | None = Field(default=None, description="trusted up to this time", examples=[24])
+
+
+class Limit(_Record):
+    """What a model cannot say, as its authors or its numbers forbid it."""
+
+    why: Text = Field(description="in words, shown with the grade", examples=["its volume was fixed"])
+    outputs: tuple[Label, ...] = Field(
+        default=(), description="outputs it is about; default: all", examples=[["S-norketamine"]]
+    )
+    shorter_h: Positive | None = Field(
+        default=None, description="only after doses given in less time than this", examples=[0.25]
+    )
+    within_h: Positive | None = Field(
+        default=None, description="only this long after the start of such a dose", examples=[0.17]
+    )
+    becomes: Literal["extrapolated", "refused"] = Field(
+        default="extrapolated", description="grade of the outputs then; refused: they are left out"
+    )
 
 
 class Covariate(_Record):
@@ -269,7 +302,13 @@ class Check(_Sourced):
     set: dict[Identifier, Number] = Field(
         default={}, description="covariates of the patient", examples=[{"age": 45}]
     )
+    from_h: Positive | None = Field(
+        default=None, description="half-life: start of the time looked at", examples=[4]
+    )
     to_h: Positive | None = Field(default=None, description="end of the time looked at", examples=[24])
+    samples_h: tuple[Positive, ...] = Field(
+        default=(), description="times of the study's samples: the measure is taken from these alone"
+    )
 
 
 class ModelSpec(_Record):
@@ -354,6 +393,12 @@ class ModelSpec(_Record):
         default={}, max_length=1000, description="residual error of outputs"
     )
     checks: tuple[Check, ...] = Field(default=(), description="numbers the source prints about its model")
+    limits: tuple[Limit, ...] = Field(default=(), description="what the model cannot say")
+    stands_on: Identifier | None = Field(
+        default=None,
+        description="a model of the library whose tables this one starts from; its own entries are added",
+        examples=["derived_racemate_venous"],
+    )
 
     _digest: str = PrivateAttr("")
     _path: Path | None = PrivateAttr(None)
@@ -363,6 +408,7 @@ class ModelSpec(_Record):
     _doubts: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
     _remarks: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
     _also_cited: tuple[str, ...] = PrivateAttr(())
+    _inherited: tuple[str, ...] = PrivateAttr(())
     _factors: dict[str, float] = PrivateAttr(default_factory=dict)
     _output_factor: dict[str, float] = PrivateAttr(default_factory=dict)
     _derived_units: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -447,6 +493,11 @@ class ModelSpec(_Record):
     def routes(self) -> tuple[str, ...]:
         """Names of the entries."""
         return tuple(self.entries)
+
+    @property
+    def own_routes(self) -> tuple[str, ...]:
+        """Names of the entries that are not those of the model this one stands on."""
+        return tuple(route for route in self.entries if route not in self._inherited)
 
     @property
     def subject_etas(self) -> tuple[str, ...]:

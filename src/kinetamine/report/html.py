@@ -16,6 +16,7 @@ from kinetamine.files import write_whole
 from kinetamine.report import figures
 from kinetamine.results import Result, TableResult, references, show
 from kinetamine.results.exposure import TITLES, summarise
+from kinetamine.results.grades import GRADES
 from kinetamine.results.output import describe_status
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ __all__ = ["GRADES", "NOTICE", "of_scenario", "render", "write_report"]
 
 NOTICE = "For research and teaching; not for treating a person or dosing oneself."
 
-#: what each grade means, in one sentence
-GRADES = {
-    "observed": "Measured in people like these; the model agrees with what was seen.",
-    "fitted": "A published model, inside the range of the people and doses it was made from.",
-    "extrapolated": "Outside that range: no data stand behind these numbers.",
-}
 
 _SEEN = {
     "text": "numbers read in the text",

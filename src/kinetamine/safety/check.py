@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetamine import units
 from kinetamine.errors import InputError, NoData
+from kinetamine.results import grades
 from kinetamine.safety import doses, misuse, pd_interactions, perturbations, screening
 from kinetamine.safety.findings import Finding, Hazard, hazards, ordered, worst
 from kinetamine.substances import PARENTS
@@ -310,14 +311,13 @@ def _peak(site: str, outputs: list[Any]) -> Peak:
 
     curves = [units.convert(1.0, o.unit, "ng/mL") * np.asarray(o.values) for o in outputs]
     highest = float(np.nanmax(sum(curves[1:], curves[0])))
-    grades = ("observed", "fitted", "extrapolated", "no data")
     note = ""
     if len(outputs) == 1 and outputs[0].analyte != "ketamine":
         note = f"{outputs[0].analyte} alone; the published ranges are of total ketamine, mostly the racemate"
     return Peak(
         " + ".join(o.analyte for o in outputs),
         site,
-        max((o.grade for o in outputs), key=grades.index),
+        grades.worst(o.grade for o in outputs),
         highest,
         misuse.thresholds(highest) if math.isfinite(highest) else (),
         note,

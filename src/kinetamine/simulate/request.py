@@ -11,23 +11,33 @@ from typing import Any
 import numpy as np
 
 from kinetamine.dosing import Dose, EventTable, Regimen
-from kinetamine.errors import InputError
+from kinetamine.errors import InputError, NoData
 from kinetamine.models import library
 from kinetamine.models.compile import Compiled, compile_model
-from kinetamine.models.spec import ModelSpec
+from kinetamine.models.spec import Limit, ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import Output, Result, TableResult
 from kinetamine.results.exposure import Measured
+from kinetamine.results.grades import EXTRAPOLATED
 from kinetamine.simulate.birth import certificate
 from kinetamine.simulate.events import EventRun
 from kinetamine.simulate.exposure import OwnExposure
-from kinetamine.simulate.grade import grade
+from kinetamine.simulate.grade import Given, grade, limits
 from kinetamine.simulate.grid import GridRun
 from kinetamine.simulate.runner import refuse_failures
-from kinetamine.simulate.share import Share, chosen_outputs, graded, refuse_unknown_outputs, share_of
+from kinetamine.simulate.share import (
+    Share,
+    chosen_outputs,
+    given_doses,
+    graded,
+    refuse_unknown_outputs,
+    share_of,
+)
 from kinetamine.simulate.times import read_times
 
 __all__ = ["simulate"]
+
+NO_VARIABILITY = "no variability published: a band without width is not certainty"
 
 Model = str | Path | ModelSpec
 Told = Callable[[int, int], None] | None
@@ -221,6 +231,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
     outputs: dict[str, Output] = {}
     shown: dict[str, np.ndarray] = {}
     own: dict[str, tuple[OwnExposure, str]] = {}
+    left_out: dict[str, str] = {}
     status = np.zeros(people.n, np.int64)
     for share in shares:
         run = GridRun(share, how.threads, how.notify)
@@ -233,13 +244,23 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         refuse_failures(run, how.on_failure)
         status = np.where(status == 0, run.status, status)
         verdict, reasons = graded(share, run.people)
+        spec = share.model.spec
+        limited = limits(spec, given_doses(share, run.people), share.times)
+        if people.n > 1 and people.variability and not spec.variability:
+            reasons = (*reasons, NO_VARIABILITY)
         measures = OwnExposure(share, how.threads)
         for name in share.outputs:
-            spec = share.model.spec
             key = name if sum(name in s.outputs for s in shares) == 1 else f"{spec.id}: {name}"
+            limit = limited.get(name)
+            if limit is not None and limit.becomes == "refused":
+                left_out[key] = f"{spec.id}: {name} is left out: {limit.why}"
+                continue
             kept = {x: bands[name][k] for k, x in enumerate(q)} if q is not None else {}
-            outputs[key] = _output(spec, name, key, verdict, reasons, curves.get(name), kept)
+            outputs[key] = _output(spec, name, key, (verdict, reasons), limit, curves.get(name), kept)
             own[key] = measures, name
+    if left_out and not outputs:
+        told = "; ".join(left_out.values())
+        raise NoData("outputs", " and ".join(left_out), told, "another output, or a longer infusion")
     specs = [s.model.spec for s in shares]
     birth, citations = certificate(specs, people, regimen.describe().split("; "))
 
@@ -261,7 +282,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         citations,
         isinstance(people, Patient),
         tuple(regimen.expanded()),
-        (*regimen.said, *dict.fromkeys(note for s in specs for note in s.notes)),
+        tuple(dict.fromkeys([*regimen.said, *left_out.values(), *(n for s in specs for n in s.notes)])),
         measure=measure,
     )
 
@@ -270,15 +291,18 @@ def _output(
     spec: ModelSpec,
     name: str,
     key: str,
-    verdict: str,
-    reasons: tuple[str, ...],
+    trust: tuple[str, tuple[str, ...]],
+    limit: Limit | None,
     values: np.ndarray | None,
     quantiles: dict[float, np.ndarray],
 ) -> Output:
     record, lowered = spec.outputs[name], spec.caveats.get(name, ())
+    if limit is not None:
+        lowered = (limit.why, *lowered)
+    verdict, reasons = trust
     return Output(
         key, record.analyte or name, record.site, record.unit,
-        "extrapolated" if lowered else verdict, (*lowered, *reasons), values, quantiles,
+        EXTRAPOLATED if lowered else verdict, (*lowered, *reasons), values, quantiles,
     )  # fmt: skip
 
 
@@ -319,7 +343,7 @@ def _on_table(
         [table.id[k] for k in run.sampled],
         table.subject[run.sampled],
         table.time_h[run.sampled],
-        {name: _output(spec, name, name, verdict, reasons, values[name], {}) for name in values},
+        {name: _output(spec, name, name, (verdict, reasons), None, values[name], {}) for name in values},
         run.status.astype(np.int8),
         birth,
         citations,
@@ -352,11 +376,13 @@ def _table_grade(run: EventRun) -> tuple[str, tuple[str, ...]]:
             low = np.minimum.reduceat(run.covariates[key], run.bounds[:-1])
             high = np.maximum.reduceat(run.covariates[key], run.bounds[:-1])
             shown[key] = np.where(low < limits[0], low, high) if limits is not None else low
-    return grade(
-        run.model.spec,
-        shown,
-        {name for _, _, name in run.targets if name in entries},
+    amounts, rates = table.amount[run.dosed], table.rate[run.dosed]
+    weight = float(np.median(shown["weight"])) if "weight" in shown else 70.0
+    given = Given(
+        sorted({name for _, _, name in run.targets if name in entries}),
         table.time_h[run.dosed],
-        np.zeros(0),
-        table.amount[run.dosed][table.amount[run.dosed] > 0],
+        np.where(rates > 0, amounts / np.where(rates > 0, rates, 1.0), table.duration_h[run.dosed]),
+        amounts[amounts > 0],
+        amounts[amounts > 0] / weight,
     )
+    return grade(run.model.spec, shown, given, np.zeros(0))

@@ -17,9 +17,9 @@ from kinetamine.models.compile import Compiled
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.simulate import parts
-from kinetamine.simulate.grade import grade
+from kinetamine.simulate.grade import Given, grade
 
-__all__ = ["Share", "chosen_outputs", "graded", "refuse_unknown_outputs", "share_of"]
+__all__ = ["Share", "chosen_outputs", "given_doses", "graded", "refuse_unknown_outputs", "share_of"]
 
 
 @dataclass
@@ -160,16 +160,22 @@ def refuse_unknown_outputs(asked: Sequence[str], models: Sequence[Compiled]) -> 
         raise InputError("outputs", "an empty list", "at least one output", repr([sorted(known)[0]]))
 
 
+def given_doses(share: Share, people: dict[str, np.ndarray]) -> Given:
+    """The doses of a run as its model sees them."""
+    spec = share.model.spec
+    usual = {name: float(np.median(values)) for name, values in people.items()}
+    weight = usual.setdefault("weight", 70.0)
+    first = [d.time_h + d.every_h * np.arange(d.count) for d in share.doses]
+    mg = np.array([d.mg(usual, parts.share_of_drug(spec, d.drug)) for d in share.doses])
+    return Given(
+        [d.entry for d in share.doses],
+        np.concatenate(first) if first else np.zeros(0),
+        np.repeat([d.duration_h or 0.0 for d in share.doses], [d.count for d in share.doses]),
+        mg,
+        mg / weight,
+    )
+
+
 def graded(share: Share, people: dict[str, np.ndarray]) -> tuple[str, tuple[str, ...]]:
     """Grade of a model's outputs in a run, with the reasons."""
-    starts = [np.array([d.time_h + k * d.every_h for k in range(d.count)]) for d in share.doses]
-    usual = {name: float(np.median(values)) for name, values in people.items()}
-    usual.setdefault("weight", 70.0)
-    return grade(
-        share.model.spec,
-        people,
-        [d.entry for d in share.doses],
-        np.concatenate(starts) if starts else np.zeros(0),
-        share.times,
-        [d.mg(usual, parts.share_of_drug(share.model.spec, d.drug)) for d in share.doses],
-    )
+    return grade(share.model.spec, people, given_doses(share, people), share.times)

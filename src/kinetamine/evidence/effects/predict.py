@@ -23,6 +23,7 @@ from kinetamine.models import library
 from kinetamine.models.link import link
 from kinetamine.models.spec import ModelSpec
 from kinetamine.population import Population
+from kinetamine.results.grades import worst
 
 __all__ = ["PATIENTS", "SEED", "STEP_H", "UNTIL_H", "Band", "predict"]
 
@@ -68,7 +69,7 @@ def _from_effects(row: Observation, spec: ModelSpec, name: str) -> tuple[Band, s
     """A time, or the share of people affected."""
     ages = _ages(row, spec)
     arms = [next(a for a in _acute(dose, spec.id, ages) if a.effect == name) for dose in row.doses]
-    model, grade = arms[0].model, max((a.grade for a in arms), key=("fitted", "extrapolated").index)
+    model, grade = arms[0].model, worst(a.grade for a in arms)
     if row.measure == "share":
         others = row.placebo_percent
         share = others + (100 - others) * float(np.mean([a.affected for a in arms]))
@@ -161,7 +162,7 @@ def _change(row: Observation, spec: ModelSpec, name: str) -> tuple[Band, str, st
             change = curves - curves[:, :1]
             changes.append(change[np.arange(len(change)), np.abs(change).argmax(axis=1)])
             grades.add(result.output(output).grade)
-    grade = "extrapolated" if "extrapolated" in grades else "fitted"
+    grade = worst(grades)
     return _quantiles(np.concatenate(changes) * row.factor), used, grade
 
 

@@ -586,12 +586,17 @@ def _check(spec: ModelSpec, check: Any, predictor: Predictor) -> Check:
         "half-life": "t_half",
         "concentration": "C_at",
     }.get(check.metric, check.metric)
-    at = [check.to_h] if check.to_h else []
+    at = [t for t in (*check.samples_h, check.from_h, check.to_h) if t is not None]
     found: Curves = predictor.check(spec, doses, check.set, at)
     output = spec.outputs[check.output]
-    c = found.of(output.analyte or check.output)
-    window: dict[str, Any] = {"time_h": check.to_h} if metric == "C_at" else {"to_h": check.to_h}
-    predicted = float(curve_measure(found.time_h, c, metric, **window)[0])
+    t, c = found.time_h, found.of(output.analyte or check.output)
+    if check.samples_h:
+        taken = np.isin(np.round(t, 9), np.round(check.samples_h, 9))
+        t, c = t[taken], c[:, taken]
+    window: dict[str, Any] = (
+        {"time_h": check.to_h} if metric == "C_at" else {"from_h": check.from_h, "to_h": check.to_h}
+    )
+    predicted = float(curve_measure(t, c, metric, **window)[0])
     common = observations.METRICS[metric]
     from kinetamine import units
 

@@ -142,7 +142,7 @@ def _gives(spec: ModelSpec, arm: Arm, analytes: Iterable[str]) -> bool:
 def _doses(spec: ModelSpec, arm: Arm) -> tuple[str, ...]:
     """The arm's dose phrases as far as this model can take them; empty when it cannot."""
     routes = set(spec.entries)
-    if arm.route not in routes:
+    if arm.route not in spec.own_routes:
         return ()
     for phrases in (arm.doses, arm.doses_without_film):
         if phrases and {_entry(phrase) for phrase in phrases} <= routes:
@@ -158,6 +158,8 @@ def _entry(phrase: str) -> str:
 
 def _old_enough(spec: ModelSpec, arm: Arm) -> bool:
     ages = spec.applies.age_years
+    if ages is None and spec.applies.people is not None:
+        return (spec.applies.people == "adults") == (arm.age_group == "adult")
     if ages is None:  # nothing printed: adults, unless it says otherwise
         everyone = spec.applies.health is not None and re.search("mixed|child", spec.applies.health)
         return arm.age_group == "adult" or bool(everyone)

@@ -230,6 +230,9 @@ def curve_measure(
     if metric == "AUC_last":
         return _area(t, c, to_h)
     if metric == "t_half":
+        if from_h is not None or to_h is not None:  # as a study that sampled in this window sees it
+            low, high = from_h or 0.0, to_h if to_h is not None else float(t[-1])
+            return np.asarray(nca.measure(t, c, math.nan, low, high)[:, nca.MEASURES.index("half_life_h")])
         return math.log(2) / _slope(t, c)
     window = (-math.inf if from_h is None else from_h, math.inf if to_h is None else to_h)
     measured = nca.measure(t, c, math.nan, *window)

@@ -251,7 +251,8 @@ def _bar(one: AcuteEffect, name: str, clock: Clock, first: float, typical: bool)
         return far if minutes is None else round(float(clock(first + minutes / _MINUTES)), 5)
 
     share = "<1 %" if 0 < one.affected < 0.005 else f"{100 * one.affected:.0f} %"
-    said = one.grade if typical else f"{share} of people, {one.grade}"
+    grade = one.grade if one.varies else f"{one.grade}, {one.spread}"
+    said = grade if typical else f"{share} of people, {grade}"
     peak_at = peak.get("q50")
     return {
         "onset": at(onset.get("q50")),
@@ -263,7 +264,7 @@ def _bar(one: AcuteEffect, name: str, clock: Clock, first: float, typical: bool)
         "peak": None if peak_at is None else at(peak_at),
         "effect": name,
         "said": said,
-        "line": f"{name}: {one.grade if typical else f'{share}, {one.grade}'}",
+        "line": f"{name}: {grade if typical else f'{share}, {grade}'}",
         "threshold": one.threshold,
         "in": "the typical patient" if typical else f"{share} of people",
         "begins": _span(onset),

@@ -123,7 +123,7 @@ def _who(result: Result | TableResult, trace: _Trace) -> str:
     spans = [_span(pair) for pair in _pairs(trace.output)]
     low, high = trace.bands[0]
     if np.allclose(low, high, rtol=1e-6, atol=0.0, equal_nan=True):
-        return f"{int(result.ok.sum()):,} patients, all alike: no spread between people in the model"
+        return f"{int(result.ok.sum()):,} patients, all alike: no variability published"
     return f"median of {int(result.ok.sum()):,} patients; band{'s' * (len(spans) > 1)}: {' and '.join(spans)}"
 
 

@@ -11,7 +11,7 @@ __all__ = ["arrows", "bar_place", "bars", "whisker"]
 
 _BAR = 11
 #: how full a bar of a grade is; an extrapolated one is grey
-_FULL = {"observed": 0.85, "fitted": 0.5, "extrapolated": 0.25}
+_FULL = {"observed": 0.85, "fitted": 0.5, "range not stated": 0.38, "extrapolated": 0.25}
 
 
 def bar_place(middle: float, ink: str, grade: str) -> dict[str, Any]:

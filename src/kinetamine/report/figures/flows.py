@@ -45,7 +45,7 @@ def diagram(spec: ModelSpec, *, width: int = 560) -> Figure:
     spec : ModelSpec
         As `kinetamine.models.library.load` gives it.
     width : int
-        In pixels; boxes get narrower to stay within.
+        In pixels; boxes get narrower to stay within, and the figure wider where that is not enough.
 
     Returns
     -------
@@ -58,11 +58,12 @@ def diagram(spec: ModelSpec, *, width: int = 560) -> Figure:
     >>> [row["text"] for row in drawn["boxes"]]
     [['iv'], ['central'], ['peripheral 1'], ['peripheral 2'], ['eliminated']]
     """
-    sheet = Sheet(width, beside=False)
     if not spec.compartments:
-        return _nothing(sheet, spec)
+        return _nothing(Sheet(width, beside=False), spec)
     graph = _Graph(spec)
     place = arrange(list(graph.nodes), graph.edges, width)
+    width = max(width, math.ceil(place.width))
+    sheet = Sheet(width, beside=False)
     layers = [_lines(sheet, place), _heads(sheet, place), *_boxes(sheet, graph, place)]
     layers += _badges(sheet, graph, place)
     picture = {"layer": layers, "width": width, "height": place.height, "title": _title(sheet, spec)}

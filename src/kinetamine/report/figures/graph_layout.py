@@ -80,6 +80,7 @@ def arrange(nodes: Sequence[str], edges: Sequence[Edge], width: float) -> Placed
     _order(layers, links)
     sides = _sides(beside)
     box = _box(layers, sides, set(nodes), width)
+    width = max(width, _need(layers, sides, set(nodes), box))  # where even the narrowest boxes do not fit
     across = _across(layers, links, sides, set(nodes), box, width)
     return _placed(edges, rank, paths, across, box, width)
 
@@ -197,14 +198,24 @@ def _box(
     """The widest box with which every layer fits."""
     size = float(WIDEST)
     while size > NARROWEST:
-        need = (
-            sum(sum(_spread(n, sides, nodes, size)) for n in layer) + GAP / 2 * (len(layer) - 1)
-            for layer in layers
-        )
-        if max(need, default=0.0) <= width:
+        if _need(layers, sides, nodes, size) <= width:
             break
         size -= 2
     return size
+
+
+def _need(
+    layers: Sequence[Sequence[str]],
+    sides: Mapping[str, tuple[list[str], list[str]]],
+    nodes: set[str],
+    size: float,
+) -> float:
+    """Pixels that the widest layer takes with boxes of this size."""
+    need = (
+        sum(sum(_spread(n, sides, nodes, size)) for n in layer) + GAP / 2 * (len(layer) - 1)
+        for layer in layers
+    )
+    return max(need, default=0.0)
 
 
 def _across(

@@ -5,6 +5,7 @@ grade              population or group                     typical patient
 ================== ======================================= ===================================
 observed           solid line with dots, coloured band     long dashes with dots
 fitted             solid line, coloured band               long dashes
+range not stated   long dashes, coloured band              long dashes with dots between
 extrapolated       dashed line, grey hatched band          short dashes on a grey shadow
 ================== ======================================= ===================================
 
@@ -53,9 +54,11 @@ SOLID = [1, 0]
 _DASHES = {
     (False, "fitted"): SOLID,
     (False, "observed"): SOLID,
+    (False, "range not stated"): [14, 3],
     (False, "extrapolated"): [6, 3],
     (True, "fitted"): [10, 4],
     (True, "observed"): [10, 4],
+    (True, "range not stated"): [10, 3, 2, 3],
     (True, "extrapolated"): [3, 3],
 }
 #: pixels between two strokes of a hatching
