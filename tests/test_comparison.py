@@ -78,7 +78,7 @@ def test_adults_beyond_the_ages_studied_are_extrapolated_not_refused():
     grades = {row.model: row.grade for row in old}
     assert grades["simons_2022_s_ketamine_otf"] == "extrapolated"
     # its paper has adults of 18 to 86 years, but models of the same site are more than twofold apart or they agree
-    assert grades["perez_ruixo_2021_esketamine"] in ("fitted", "extrapolated")
+    assert grades["perez_ruixo_2021_esketamine"] in ("range not stated", "extrapolated")
 
 
 def test_models_of_one_site_that_contradict_each_other_lower_all():

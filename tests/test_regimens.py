@@ -110,7 +110,7 @@ def test_ids_are_words_and_titles_differ():
 def test_command(capsys):
     assert run(["regimens"]) == 0
     shown = capsys.readouterr().out
-    assert "depression_nasal_label" in shown and "(recalled)" in shown and "no data" in shown
+    assert "depression_nasal_label" in shown and "(recalled)" in shown
     assert run(["regimens", "procedure_im_children"]) == 0
     shown = capsys.readouterr().out
     assert "10.1016/j.annemergmed" in shown and "--set weight=25" in shown and "not for treating" in shown
