@@ -370,12 +370,12 @@ def _table_grade(run: EventRun) -> tuple[str, tuple[str, ...]]:
     table, entries = run.table, run.model.entries
     applies = run.model.spec.applies
     shown: dict[str, np.ndarray] = {}
-    for key, limits in (("age", applies.age_years), ("weight", applies.weight_kg)):
+    for key, studied in (("age", applies.age_years), ("weight", applies.weight_kg)):
         if key in run.covariates and np.isfinite(run.covariates[key]).all():
             # of each person the row that lies furthest out
             low = np.minimum.reduceat(run.covariates[key], run.bounds[:-1])
             high = np.maximum.reduceat(run.covariates[key], run.bounds[:-1])
-            shown[key] = np.where(low < limits[0], low, high) if limits is not None else low
+            shown[key] = np.where(low < studied[0], low, high) if studied is not None else low
     amounts, rates = table.amount[run.dosed], table.rate[run.dosed]
     weight = float(np.median(shown["weight"])) if "weight" in shown else 70.0
     given = Given(
