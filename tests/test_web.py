@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 
 from kinetamine.cli import app as commands
 from kinetamine.web import server as serving
-from kinetamine.web.app import create_app, paths
+from kinetamine.web.app import create_app
+from kinetamine.web.errors import paths
 from kinetamine.web.limits import Limits
 from kinetamine.web.queue import Queue
 

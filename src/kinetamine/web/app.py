@@ -22,7 +22,7 @@ from kinetamine.web.routes import (
     simulation,
 )
 
-__all__ = ["create_app", "paths"]
+__all__ = ["create_app"]
 
 _ABOUT = """Ketamine treatment simulated from published models: one route per command of `kinetamine`.
 
@@ -63,8 +63,3 @@ def create_app(limits: Limits | None = None, hosts: Collection[str] | None = Non
     errors.install(app)
     app.add_middleware(Door, body_bytes=limits.body_bytes, hosts=hosts)
     return app
-
-
-def paths(app: FastAPI) -> list[str]:
-    """Addresses of the page and of the routes."""
-    return ["/", app.openapi_url or "", *app.openapi()["paths"]]

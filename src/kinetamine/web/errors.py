@@ -18,7 +18,7 @@ from kinetamine.errors import Fault, KinetamineError, nearest
 from kinetamine.questions.record import Question
 from kinetamine.web.json_text import dumps
 
-__all__ = ["HEADERS", "REFUSALS", "Busy", "Mistake", "Refused", "TooLong", "install", "refusal"]
+__all__ = ["HEADERS", "REFUSALS", "Busy", "Mistake", "Refused", "TooLong", "install", "paths", "refusal"]
 
 MISTAKE = "the server made a mistake; please report it with the request"
 #: said with every answer
@@ -109,6 +109,11 @@ def refusal(kind: str, message: str, faults: Iterable[Fault] = ()) -> dict[str, 
     return {"error": {"kind": kind, "message": " ".join(message.split()), "faults": rows}}
 
 
+def paths(app: FastAPI) -> list[str]:
+    """Addresses of the page and of the routes."""
+    return ["/", app.openapi_url or "", *app.openapi()["paths"]]
+
+
 def install(app: FastAPI) -> None:
     """Answer every error in the one shape."""
     app.add_exception_handler(KinetamineError, _own)
@@ -142,8 +147,6 @@ async def _own(request: Request, error: Any) -> Response:
 async def _http(request: Request, error: Any) -> Response:
     path, status = request.url.path[:200], error.status_code
     if status == 404:
-        from kinetamine.web.app import paths
-
         close = nearest(path, paths(request.app))
         cure = " or ".join(close) if close else "/api/openapi.json, which lists them"
         kind, fault = "NotFound", Fault("path", path, "an address of this server", cure)
