@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -202,6 +203,74 @@ def test_a_racemate_drives_two_models(run):
     assert both["S-ketamine"]["values"] == pytest.approx(alone["S-ketamine"]["values"], rel=1e-12)
 
 
+# ---- pictures
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("simulate --model otto_2021_s_ketamine --dose '10 mg iv over 30 min' --until '2 h'", "html"),
+        ("simulate --model otto_2021_s_ketamine --dose '10 mg iv over 30 min' --until '2 h'", "pdf"),
+        ("effects --dose '84 mg nasal' --patients 20 --effect sedation", "svg"),
+        ("infusion --model otto_2021_s_ketamine --target '100 ng/mL' --for '30 min'", "png"),
+        ("detect --dose '84 mg nasal' --patients 20 --cutoff '50 ng/mL'", "json"),
+    ],
+    ids=lambda value: value.split()[0],
+)
+def test_every_command_that_computes_draws(run, tmp_path, line, kind):
+    target = tmp_path / f"figure.{kind}"
+    code, out, err = run(*shlex.split(line), "--figure", str(target))
+    assert code == 0, err
+    assert out
+    content = target.read_bytes()
+    start = {"html": b"<!DOCTYPE html>", "pdf": b"%PDF", "svg": b"<svg", "png": b"\x89PNG", "json": b"{"}[
+        kind
+    ]
+    assert content.lstrip().startswith(start)
+    if kind == "html":
+        assert b'src="http' not in content, "it opens without internet"
+
+
+# ---- without a model
+
+
+def test_a_racemate_is_total_ketamine_and_its_enantiomers(run):
+    words = ("simulate", "--dose", "0.5 mg/kg iv over 40 min", "--times", "1,2", "--format", "json")
+    code, out, err = run(*words)
+    assert code == 0, err
+    data = json.loads(out)
+    assert list(data["outputs"]) == ["ketamine", "S-ketamine", "R-ketamine"]
+    assert "kamp_2020_meta_racemic" in err and "--model" in err, "which, and why"
+    total, s, r = (data["outputs"][k]["values"][0] for k in data["outputs"])
+    assert s + r == pytest.approx(total, rel=0.1), "half of the dose is each enantiomer"
+
+
+def test_the_table_says_which_model_was_taken_and_holds_the_peak(run):
+    code, out, _ = run("simulate", "--dose", "84 mg nasal", "--until", "7 d")
+    assert code == 0
+    assert "these models: " in out and "--model takes others" in out
+    peak = next(line.split()[1] for line in out.splitlines() if line.strip().startswith("Cmax"))
+    rows = out[out.index("Over time") :]
+    assert any(line.split()[1:2] == [peak] for line in rows.splitlines())
+
+
+def test_exposure_of_a_window(run):
+    words = (
+        "simulate",
+        "--model",
+        "otto_2021_s_ketamine",
+        "--dose",
+        "10 mg iv over 30 min",
+        "--until",
+        "6 h",
+    )
+    whole, some = (
+        json.loads(run(*words, *more, "--format", "json")[1]) for more in ((), ("--exposure-to", "1 h"))
+    )
+    assert "exposure" not in whole and some["exposure"][0]["measured"] == "from 0 to 1 h"
+    assert "from 0 to 1 h" in run(*words, "--exposure-to", "1 h")[1]
+
+
 # ---- scenario files
 
 SCENARIO = """
@@ -285,7 +354,11 @@ def test_broken_scenarios_get_one_line(run, tmp_path, text):
         (("--model", "otto_2021_s_ketamine", "--dose", "nan mg iv"), "--dose"),
         (("--model", "otto_2021_s_ketamine", "--dose", ""), "--dose"),
         (("--model", "otto_2021_s_ketamine"), "--dose"),
-        (("--dose", "10 mg iv"), "--model"),
+        (("--dose", "10 mg buccal", "--set", "age=3", "--set", "weight=12"), "--model"),
+        (("--events", "table.csv"), "--model"),
+        ((*OTTO[1:], "--out", "x.cvs"), "x.csv"),
+        ((*OTTO[1:], "--figure", "x.gif"), ".svg"),
+        ((*OTTO[1:], "--exposure-to", "2 h", "--format", "csv"), "--format json"),
         ((*OTTO[1:], "--set", "weight=-3"), "weight"),
         ((*OTTO[1:], "--set", "weight=9999"), "weight"),
         ((*OTTO[1:], "--set", "weight=inf"), "weight"),

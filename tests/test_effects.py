@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import kinetamine as kt
+from kinetamine import choice
 from kinetamine.cli import app
-from kinetamine.effects import choice, crossing, selection
+from kinetamine.effects import crossing, selection
 from kinetamine.errors import FaultyFile, InputError, NoData, UnknownName
 from kinetamine.formulas.evaluate import evaluate
 from kinetamine.formulas.parse import parse

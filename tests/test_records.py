@@ -11,13 +11,12 @@ from typing import Literal
 import pytest
 
 import kinetamine
-from kinetamine import substances
+from kinetamine import choice, substances
 from kinetamine.course import model as course_model
 from kinetamine.course import run as course_run
 from kinetamine.course import scales, settings
 from kinetamine.dosing import library as regimens
 from kinetamine.dosing import products, weights
-from kinetamine.effects import choice
 from kinetamine.errors import FaultyFile, InputError
 from kinetamine.evidence import claims
 from kinetamine.evidence.course import calibration, predict

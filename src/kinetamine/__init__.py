@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kinetamine.observations import Observations
     from kinetamine.population import Patient, Population
     from kinetamine.population.individuals import Individuals
+    from kinetamine.report.figures.bands import plot
     from kinetamine.results import Result, TableResult
     from kinetamine.safety import misuse
     from kinetamine.safety.check import check
@@ -101,6 +102,7 @@ __all__ = [
     "misuse",
     "nca",
     "perturb",
+    "plot",
     "posterior",
     "prepare",
     "regimens",
@@ -160,6 +162,7 @@ _HOME = {
     "law": ("kinetamine.safety.law", "law"),
     "load_model": ("kinetamine.models.library", "load"),
     "prepare": ("kinetamine.simulate.prepared", "prepare"),
+    "plot": ("kinetamine.report.figures.bands", "plot"),
     "perturb": ("kinetamine.safety.interactions", "perturb"),
     "score": ("kinetamine.safety.instruments", "score"),
     "screen": ("kinetamine.safety.screening", "screen"),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinetamine import units
+from kinetamine.choice import ADULT, fitting, of_group, together
 from kinetamine.dosing import Dose, Regimen
 from kinetamine.effects.acute import WIDTHS_H
-from kinetamine.effects.choice import ADULT, fitting, of_group, together
 from kinetamine.engine import nca
 from kinetamine.errors import InputError, NoData, UnknownName
 from kinetamine.models import library

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from kinetamine import questions, units
-from kinetamine.errors import Fault, FaultyFile, InputError, KinetamineError, nearest
+from kinetamine.errors import Fault, FaultyFile, InputError, KinetamineError, NoData, nearest
 from kinetamine.questions import people
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Scenario:
     step_h: float | None = None
     outputs: tuple[str, ...] | None = None
     quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)
+    exposure_from_h: float = 0.0
+    exposure_to_h: float | None = None
     carry: str = "next"
     occasion_h: float = 24.0
     on_failure: str = "raise"
@@ -88,6 +90,8 @@ class Scenario:
     conditions: tuple[str, ...] = ()
     medications: tuple[str, ...] = ()
     visit: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    #: why these models, when nobody named one
+    chosen: str = ""
     title: str = ""
     notes: str = dataclasses.field(default="", compare=False)
 
@@ -245,7 +249,7 @@ class _Reader:
         faults: list[Fault],
         regimen: Regimen | None = None,
     ) -> None:
-        self.regimen = regimen
+        self.regimen, self.chosen = regimen, ""
         self.name, self.places, self.face, self.faults = name, places, face, faults
         self.first: KinetamineError | None = None
         self.said = {said.name: said for said in questions.Scenario.said()}
@@ -338,6 +342,7 @@ class _Reader:
             "stream": asked.stream,
             "visit": dict(asked.visit),
             "product": asked.product or "",
+            "chosen": self.chosen,
             "title": asked.title,
             "notes": asked.notes,
         }
@@ -350,6 +355,8 @@ class _Reader:
             ("until_h", lambda models: self.time("until")),
             ("step_h", lambda models: self.time("step")),
             ("occasion_h", lambda models: self.time("occasion", 24.0)),
+            ("exposure_from_h", lambda models: self.time("exposure_from", 0.0, positive=False)),
+            ("exposure_to_h", lambda models: self.time("exposure_to")),
             ("outputs", self.outputs),
             ("quantiles", self.quantiles),
         ):
@@ -383,9 +390,7 @@ class _Reader:
         from kinetamine.models import library
 
         if self.asked.model is None:
-            if "model" not in self.unfit:
-                self.fault("model", "nothing", "the id of a model or a model file", "otto_2021_s_ketamine")
-            return ()
+            return () if "model" in self.unfit else self.usual()
         specs: list[ModelSpec] = []
         for one in self.asked.model if isinstance(self.asked.model, list) else [self.asked.model]:
             try:
@@ -399,6 +404,32 @@ class _Reader:
                 self.fault("model", repr(one), "each model once", "leave it out")
             specs.append(spec)
         return tuple(specs)
+
+    def usual(self) -> tuple[ModelSpec, ...]:
+        """The models that nobody named: those that effects are computed from."""
+        from kinetamine import choice
+        from kinetamine.dosing import Regimen
+        from kinetamine.models import library
+
+        doses = self.asked.doses
+        if self.asked.events is not None or (
+            doses and not isinstance(doses, str) and dict in map(type, doses)
+        ):
+            self.fault("model", "nothing", "the id of a model or a model file", "otto_2021_s_ketamine")
+        if not doses or self.faults:
+            return ()
+        try:
+            routes = {route for entry in library.available() for route in entry.routes}
+            read = Regimen.parse(_several(doses), entries=routes)  # type: ignore[arg-type]
+            names, self.regimen, self.chosen = choice.usual(read, people.of(self.asked))
+        except NoData as error:
+            self.caught("model", error)
+            return ()
+        except InputError:  # it is said where doses and people are read
+            return ()
+        if self.asked.with_ or self.asked.condition:
+            names = names[:1]
+        return tuple(library.load(name, runnable=True) for name in names)
 
     def doses(self, models: tuple[ModelSpec, ...]) -> Any:
         from kinetamine.dosing import EventTable, Regimen
@@ -526,9 +557,9 @@ class _Reader:
                 raise self.wrong("times", f"{b:g} h after {a:g} h", "times that increase")
         return hours
 
-    def time(self, field: str, usual: float | None = None) -> float | None:
+    def time(self, field: str, usual: float | None = None, positive: bool = True) -> float | None:
         value = getattr(self.asked, field)
-        return usual if value is None else self.hours(field, value, positive=True)
+        return usual if value is None else self.hours(field, value, positive)
 
     def outputs(self, models: tuple[ModelSpec, ...]) -> tuple[str, ...] | None:
         value = self.asked.outputs
@@ -555,7 +586,7 @@ class _Reader:
         return numbers
 
 
-def _several(value: str | Iterable[str]) -> list[str]:
+def _several(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kinetamine.cli.output import DISCLAIMER, check_writable, emit, render, say, write_whole
-from kinetamine.errors import FaultyFile, InputError, UnknownName
+from kinetamine.errors import FaultyFile, InputError, UnknownName, nearest
 
 if TYPE_CHECKING:
     from kinetamine.questions.record import Question, Said
@@ -38,7 +39,10 @@ _GIVES: dict[str, tuple[Any, dict[str, Any]]] = {
             "help": "Write each comparison, all parts in one shape, as the page shows them.",
         },
     ),
-    "figure": (str | None, {"metavar": "PATH.svg", "help": "Also draw it: .svg, .pdf, .png or .json."}),
+    "figure": (
+        str | None,
+        {"metavar": "PATH.svg", "help": "Also draw it: .svg, .png, .pdf, .html (offline) or .json."},
+    ),
     "report": (str | None, {"metavar": "PATH.html", "help": "Also write a self-contained report."}),
     "cite": (bool, {"help": "List the papers behind this very run."}),
     "quiet": (bool, {"help": "No messages but errors."}),
@@ -67,6 +71,10 @@ class Out:
         for name in ("out", "data", "figure", "report"):
             if getattr(self, name) is not None:
                 check_writable(getattr(self, name), f"--{name}")
+        if self.figure is not None:
+            from kinetamine.report import figures
+
+            figures.writable(self.figure, "--figure")
 
     def say(self, line: str) -> None:
         """A message, unless none are wanted."""
@@ -78,7 +86,7 @@ class Out:
         table: Callable[[], Iterable[Any]],
         *,
         sources: Callable[[], Iterable[str]] | None = None,
-        figure: Callable[[], Any] | None = None,
+        figure: Callable[[Any], Any] | None = None,
         write: Callable[[str, str], None] | None = None,
         notice: str = DISCLAIMER,
         **texts: Callable[[], str],
@@ -91,8 +99,8 @@ class Out:
             Parts of what a person reads; the notice is put under them.
         sources : callable, optional
             Lines behind ``--cite``: part of a table, messages beside other formats.
-        figure : callable, optional
-            What ``--figure`` draws.
+        figure : callable(figures), optional
+            What ``--figure`` draws, made by `kinetamine.report.figures`.
         write : callable(path, format), optional
             Writes an answer that is not a table to a file; default: its text.
         notice : str
@@ -102,7 +110,7 @@ class Out:
         if self.figure is not None and figure is not None:
             from kinetamine.report import figures
 
-            figures.save(figure(), self.figure)
+            figures.save(figure(figures), self.figure)
         cited = list(sources()) if self.cite and sources is not None else []
         if self.format == "table":
             under = ["", "Sources", *cited] if cited else []
@@ -252,8 +260,15 @@ def _format(given: str | None, out: str | None, formats: tuple[str, ...]) -> str
         if given == "parquet" and out is None:
             raise InputError("--format", "parquet", "a file to write it to", "--out result.parquet")
         return given
-    suffix = out.rpartition(".")[2].lower() if out else ""
-    return suffix if suffix in formats else formats[0]
+    suffix = Path(out or "").suffix.lower()
+    if suffix[1:] in formats:
+        return suffix[1:]
+    if suffix in ("", ".txt"):
+        return formats[0]
+    known = [f".{f}" for f in formats[1:]]
+    close = nearest(suffix, known)
+    cure = f"{Path(out or '').stem}{close[0] if close else known[-1]}, or --format with it"
+    raise InputError("--out", repr(out), f"a name ending in .txt, {' or '.join(known)}", cure)
 
 
 def signature(

@@ -31,17 +31,12 @@ def compare(asked: questions.Compare, out: Out) -> None:
 
     found = compare(asked.doses, people.of(asked, "--", uncertainty=False), notify=say, **asked.arguments())
 
-    def figure() -> Any:
-        from kinetamine.report import figures
-
-        return figures.comparison(found, doses=found.doses)
-
     out.give(
         lambda: _table(found, named=bool(asked.model)),
         json=lambda: as_json(found.to_dict(), indent=None),
         csv=lambda: found.frame().write_csv(),
         sources=lambda: _sources(found),
-        figure=figure,
+        figure=lambda figures: figures.comparison(found, doses=found.doses),
     )
 
 

@@ -33,17 +33,12 @@ def course(asked: questions.Course, out: Out) -> None:
 
     result = course(regimen, asked.patients, **asked.arguments())
 
-    def figure() -> Any:
-        from kinetamine.report import figures
-
-        return figures.course(result)
-
     out.give(
         lambda: _screen(result),
         json=lambda: result.to_json() + "\n",
         csv=lambda: result.visits().write_csv(),
         sources=lambda: [result.cite()],
-        figure=figure,
+        figure=lambda figures: figures.course(result),
         notice=f"{result.caveat} {DISCLAIMER}",
     )
 

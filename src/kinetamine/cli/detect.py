@@ -36,16 +36,11 @@ def detect(asked: questions.DetectLine, out: Out) -> None:
 
     found = detection.detect(asked.doses, population=people.of(asked, "--"), **asked.arguments())
 
-    def figure() -> Any:
-        from kinetamine.report import figures
-
-        return figures.detection(found)
-
     out.give(
         lambda: _screen(found),
         json=lambda: found.to_json() + "\n",
         sources=lambda: [found.cite()],
-        figure=figure,
+        figure=lambda figures: figures.detection(found),
     )
 
 

@@ -19,7 +19,7 @@ _TIMES = ("onset_min", "peak_min", "offset_min", "duration_min")
 @command(
     "effects",
     formats=("table", "json", "csv"),
-    gives=("out", "cite"),
+    gives=("out", "figure", "cite"),
     examples="""
 kinetamine effects --dose "2 mg/kg iv over 1 min" --effect "not awake"
 kinetamine effects --dose "84 mg esketamine nasal" --patients 1000 --format json
@@ -39,6 +39,7 @@ def effects(asked: questions.EffectsLine, out: Out) -> None:
         json=lambda: as_json(found.to_dicts(models=asked.all_models)),
         csv=lambda: _csv(found),
         sources=lambda: _sources(found),
+        figure=lambda figures: figures.timeline(found, typical=asked.typical),
     )
 
 

@@ -17,7 +17,7 @@ __all__ = ["infusion"]
 @command(
     "infusion",
     formats=("table", "json", "csv"),
-    gives=("out", "cite"),
+    gives=("out", "figure", "cite"),
     examples="""
 kinetamine infusion --model kamp_2020_meta_racemic --target "200 ng/mL" --for "2 h" --max-rate "200 mg/h"
 kinetamine infusion --model otto_2021_s_ketamine --target "100 ng/mL" --for "1 h" --wake-at "50 ng/mL" --patients 1000
@@ -40,6 +40,7 @@ def infusion(asked: questions.Infusion, out: Out) -> None:
         json=lambda: as_json({**facts, "rates": table.to_dicts()}),
         csv=lambda: str(table.write_csv()),
         sources=lambda: [plan.predict(times=[0.0]).cite()],
+        figure=lambda figures: figures.curves(plan.predict(others, until=2 * plan.duration_h), [plan.output]),
     )
 
 

@@ -8,6 +8,7 @@ from kinetamine import questions
 from kinetamine.cli import output
 from kinetamine.cli.command import Out, command
 from kinetamine.cli.output import Progress, grid, say, write_whole
+from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
     from kinetamine.results import Result, TableResult
@@ -19,7 +20,7 @@ __all__ = ["simulate"]
 @command(
     "simulate",
     formats=("table", "json", "csv", "parquet"),
-    gives=("out", "report", "cite", "quiet"),
+    gives=("out", "figure", "report", "cite", "quiet"),
     raw=True,
     examples="""
 kinetamine simulate --model otto_2021_s_ketamine --dose "10 mg iv over 30 min" --until "6 h"
@@ -32,12 +33,17 @@ kinetamine simulate examples/depression_series.toml --report series.html
 def simulate(asked: questions.SimulateLine, out: Out) -> None:
     """Simulate doses in a typical patient, a population or an event table."""
     told = _scenario(asked)  # type: ignore[arg-type]
+    if _windowed(told) and out.format in ("csv", "parquet"):
+        raise InputError("--exposure-to", out.format, "a format that shows exposure", "--format json")
     from kinetamine.safety import interactions
 
     request = interactions.applied(told)
     with Progress(out.quiet) as watch:
         result = request.run(watch.progress, watch.notify)
         _warn(result, out.quiet)
+        if told.chosen and out.format != "table":
+            names = ", ".join(spec.id for spec in told.models)
+            out.say(f"models: {names}: {told.chosen}; --model takes others")
         if out.report is not None:
             from kinetamine.report import html
 
@@ -45,18 +51,15 @@ def simulate(asked: questions.SimulateLine, out: Out) -> None:
     if out.report is not None:
         write_whole(out.report, page, "--report")
 
-    def text() -> str:
-        from kinetamine.results import TableResult
-
-        made = result.to_json() if isinstance(result, TableResult) else result.to_json(request.quantiles)
-        return made + "\n"
-
     out.give(
         lambda: _screen(result, request),
-        json=text,
+        json=lambda: _json(result, request),
         csv=lambda: result.to_polars().write_csv(),
-        write=result.write,
+        write=lambda path, kind: (
+            write_whole(path, _json(result, request)) if kind == "json" else result.write(path, kind)
+        ),
         sources=lambda: [result.cite()],
+        figure=lambda figures: figures.curves(result),
     )
 
 
@@ -96,6 +99,21 @@ def _warn(result: Result | TableResult, quiet: bool) -> None:
         say(f"warning: {failed:,} of {result.n:,} patients could not be computed and are missing")
 
 
+def _json(result: Result | TableResult, scenario: Scenario) -> str:
+    from kinetamine.results import TableResult, export
+
+    if isinstance(result, TableResult):
+        return result.to_json() + "\n"
+    plain = result.to_dict(scenario.quantiles)
+    if _windowed(scenario):
+        plain["exposure"] = _summary(result, scenario)
+    return export.json_text(plain, None) + "\n"
+
+
+def _windowed(scenario: Scenario) -> bool:
+    return bool(scenario.exposure_from_h) or scenario.exposure_to_h is not None
+
+
 def _screen(result: Result | TableResult, scenario: Scenario) -> list[Any]:
     """What a person reads: who and what, exposure, a few times, how far to trust it."""
     from kinetamine.results import TableResult
@@ -104,7 +122,7 @@ def _screen(result: Result | TableResult, scenario: Scenario) -> list[Any]:
     if isinstance(result, TableResult):
         parts += _records(result)
     else:
-        summary = _summary(result)
+        summary = _summary(result, scenario)
         if summary:
             exposure = grid("", *(row["output"] for row in summary))
             for key in list(summary[0])[1:]:
@@ -122,15 +140,22 @@ def _screen(result: Result | TableResult, scenario: Scenario) -> list[Any]:
 def _heading(result: Result | TableResult, scenario: Scenario) -> list[str]:
     lines = [scenario.title] if scenario.title else []
     lines += [f"{spec.id}: {spec.title}" for spec in scenario.models]
+    if scenario.chosen:
+        lines.append(f"these models: {scenario.chosen}; --model takes others")
     lines += [f"doses: {phrase}" for phrase in result.regimen]
     return [*lines, f"people: {_people(result)}", ""]
 
 
 def _people(result: Result | TableResult) -> str:
+    from kinetamine.results import show
+
     who = result.birth.get("population")
     if not isinstance(who, dict):
         return f"{result.n:,}"
-    given = [f"{name} {value}" for name, value in (who.get("given") or {}).items()]
+    given = [
+        f"{name} {show.number(value) if isinstance(value, float) else value}"
+        for name, value in (who.get("given") or {}).items()
+    ]
     if who.get("kind") == "patient":
         many = "typical patient" if result.n == 1 else f"{result.n:,} typical patients"
         return ", ".join([many, *given])
@@ -145,10 +170,10 @@ def _people(result: Result | TableResult) -> str:
     return ", ".join(words)
 
 
-def _summary(result: Result) -> list[dict[str, str]]:
+def _summary(result: Result, scenario: Scenario) -> list[dict[str, str]]:
     if not result.measurable:
         return []
-    return result.summary()
+    return result.summary(scenario.exposure_from_h, scenario.exposure_to_h)
 
 
 def _times(result: Result, quantiles: tuple[float, ...]) -> list[Any]:
@@ -168,24 +193,25 @@ def _times(result: Result, quantiles: tuple[float, ...]) -> list[Any]:
         title = "Over time, quantiles " + ", ".join(f"{q:g}" for q in asked) + " of the people"
         curves = {name: list(result.quantiles(name, asked).values()) for name in result.outputs}
     table = grid("h", *(f"{o.name}, {show.unit(o.unit)}" for o in result.outputs.values()))
-    for i in _picked(result):
+    for i in _picked(result, [several[len(several) // 2] for several in curves.values()]):
         cells = ["  ".join(show.number(float(curve[i])) for curve in curves[name]) for name in result.outputs]
         table.add_row(f"{result.time_h[i]:.6g}", *cells)
     return [title, table]
 
 
-def _picked(result: Result) -> list[int]:
-    """Starts and ends of the first and last doses, and times spread over the run."""
+def _picked(result: Result, middle: list[Any]) -> list[int]:
+    """Starts and ends of the first and last doses, the highest value of each curve, and times spread over the run."""
     import numpy as np
 
     count = len(result.time_h)
     if count <= 24:
         return list(range(count))
+    peaks = [int(np.nanargmax(curve)) for curve in middle if np.isfinite(curve).any()]
     doses = result.doses if len(result.doses) <= 5 else (*result.doses[:2], *result.doses[-2:])
     turns = [t for d in doses for t in (d.time_h, d.end_h)]
     close = np.clip(np.searchsorted(result.time_h, np.array(turns) - 1e-9), 0, count - 1)
     spread = np.linspace(0, count - 1, 13).round().astype(int)
-    return [int(i) for i in np.unique(np.concatenate([close, spread]))]
+    return [int(i) for i in np.unique(np.concatenate([close, spread, np.array(peaks, int)]))]
 
 
 def _records(result: TableResult) -> list[Any]:

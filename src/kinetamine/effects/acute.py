@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from kinetamine import units
+from kinetamine.choice import pk_models
 from kinetamine.dosing import Regimen
-from kinetamine.effects.choice import pk_models
 from kinetamine.effects.crossing import Signals, cross, highest
-from kinetamine.effects.keyed import Keyed
 from kinetamine.effects.module import Module
 from kinetamine.effects.selection import Job, effect_of, jobs, wanted
 from kinetamine.errors import InputError, NoData, UnknownName
 from kinetamine.models import library
 from kinetamine.models.compile import compile_model
+from kinetamine.models.keyed import Keyed
 from kinetamine.models.spec import ModelSpec, Output
 from kinetamine.population import Patient, Population
 from kinetamine.results import references

@@ -11,13 +11,13 @@ import numpy as np
 
 from kinetamine.effects import crossing
 from kinetamine.effects.crossing import Signal
-from kinetamine.effects.keyed import Keyed
 from kinetamine.effects.selection import Job, effect_of
 from kinetamine.errors import InputError
 from kinetamine.formulas.evaluate import evaluate
 from kinetamine.formulas.parse import parse
 from kinetamine.formulas.tree import Expr, names
 from kinetamine.models.compile import affine_terms, linear_terms
+from kinetamine.models.keyed import Keyed
 from kinetamine.models.spec import ModelSpec, Output
 
 __all__ = ["Module"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kinetamine import substances
-from kinetamine.effects.keyed import Keyed
 from kinetamine.errors import Fault, InputError, NoData, UnknownName
 from kinetamine.models import library
+from kinetamine.models.keyed import Keyed
 from kinetamine.models.link import Reading, readings
 from kinetamine.models.spec import ModelSpec
 

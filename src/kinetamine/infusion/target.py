@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from kinetamine import units
+from kinetamine.choice import usual
 from kinetamine.dosing import Dose, Regimen
 from kinetamine.errors import InputError, NoData, UnitError, UnknownName
 from kinetamine.infusion.system import EFFECT_SITE, ROUTE, LinearSystem, first_time, system_of
@@ -264,8 +265,8 @@ class Infusion:
 def infusion_for(
     target: float | str,
     *,
-    model: Any,
     duration: float | str,
+    model: Any = None,
     patient: Patient | None = None,
     site: str = "plasma",
     ke0: float | str | None = None,
@@ -286,8 +287,8 @@ def infusion_for(
     ----------
     target : float or str
         In the output's unit, or such as ``"200 ng/mL"``.
-    model : str, Path or ModelSpec
-        A linear model with an intravenous route.
+    model : str, Path or ModelSpec, optional
+        A linear model with an intravenous route; default that of the effects of ketamine by vein in such a person.
     duration : float (h) or str
         From the start until the pump stops.
     patient : Patient, optional
@@ -339,22 +340,7 @@ def infusion_for(
             "one Patient",
             "Patient(weight=80); Infusion.predict takes a Population",
         )
-    rate_of_site = None if ke0 is None else _positive("ke0", ke0, "1/h", "'0.3 1/min'")
-    if rate_of_site is not None and rate_of_site > FASTEST_SITE:
-        raise InputError(
-            "ke0",
-            repr(ke0),
-            f"at most {FASTEST_SITE:g} 1/h: faster than that it is the plasma",
-            "site='plasma'",
-        )
-    system = system_of(model, who, output=output, ke0=rate_of_site)
-    if site == EFFECT_SITE and system.effect is None:
-        raise NoData(
-            "site",
-            f"the effect site of {system.spec.id}",
-            "the rate at which it follows plasma",
-            "ke0='0.3 1/min'",
-        )
+    system, chosen = _system(model, who, site, ke0, output)
     goal = _positive("target", target, system.unit, f"'200 {system.unit}'")
     length = _positive("duration", duration, "h", "'2 h'")
     width = _positive("step", step, "h", repr(STEP))
@@ -376,25 +362,56 @@ def infusion_for(
     seen = _seen(system, site)
     wake = None if wake_at is None else _positive("wake_at", wake_at, system.unit, f"'100 {system.unit}'")
     last = float(seen @ run.state)
-    people = {**who.covariates(system.spec, 0, 1), **who.demographics(system.spec, 0, 1)}
-    weight = float(np.median(people["weight"])) if "weight" in people else 70.0
     total_mg = bolus_mg + float(np.dot(run.rates, np.subtract(run.ends, run.starts)))
-    verdict, reasons = grade(
-        system.spec,
-        people,
-        Given([ROUTE], np.zeros(1), np.array([length]), np.array([total_mg]), np.array([total_mg / weight])),
-        np.array([length]),
-    )
+    verdict, reasons = _graded(system, who, length, total_mg)
     if ke0 is not None and site == EFFECT_SITE:
         foreign = "the rate of the effect site is the user's, not published with this model"
         verdict, reasons = EXTRAPOLATED, (foreign, *(reasons if verdict == EXTRAPOLATED else ()))
+    remarks = (*run.remarks, *([f"model {system.spec.id}: {chosen}"] if chosen else []))
     return Infusion(
         goal, system.unit, site, system.output, system.spec.id, who, bolus_mg,
         np.array(run.starts), np.array(run.ends), np.array(run.rates),
         run.reached_h, length, (run.low, run.high), run.peak, wake,
         None if wake is None else system.fall(run.state, wake, seen),
-        system.fall(run.state, last / 2, seen), tuple(run.remarks), verdict, reasons, system,
+        system.fall(run.state, last / 2, seen), remarks, verdict, reasons, system,
     )  # fmt: skip
+
+
+def _system(
+    model: Any, who: Patient, site: str, ke0: float | str | None, output: str | None
+) -> tuple[LinearSystem, str]:
+    """The model in this patient, and why it was taken if nobody named it."""
+    rate_of_site = None if ke0 is None else _positive("ke0", ke0, "1/h", "'0.3 1/min'")
+    if rate_of_site is not None and rate_of_site > FASTEST_SITE:
+        raise InputError(
+            "ke0",
+            repr(ke0),
+            f"at most {FASTEST_SITE:g} 1/h: faster than that it is the plasma",
+            "site='plasma'",
+        )
+    chosen = ""
+    if model is None:
+        (model, *_), _, chosen = usual(Regimen.parse(f"1 mg {ROUTE}"), who)
+    system = system_of(model, who, output=output, ke0=rate_of_site)
+    if site == EFFECT_SITE and system.effect is None:
+        raise NoData(
+            "site",
+            f"the effect site of {system.spec.id}",
+            "the rate at which it follows plasma",
+            "ke0='0.3 1/min'",
+        )
+    return system, chosen
+
+
+def _graded(
+    system: LinearSystem, who: Patient, length: float, total_mg: float
+) -> tuple[str, tuple[str, ...]]:
+    people = {**who.covariates(system.spec, 0, 1), **who.demographics(system.spec, 0, 1)}
+    weight = float(np.median(people["weight"])) if "weight" in people else 70.0
+    given = Given(
+        [ROUTE], np.zeros(1), np.array([length]), np.array([total_mg]), np.array([total_mg / weight])
+    )
+    return grade(system.spec, people, given, np.array([length]))
 
 
 def context_sensitive_half_time(

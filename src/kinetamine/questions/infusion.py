@@ -18,12 +18,10 @@ class Infusion(
 ):
     """A target-controlled infusion: bolus, rates in time, what is held, and the fall after the stop."""
 
-    model: Model = say(
-        help="A linear model with the route iv.",
-        metavar="ID|FILE.toml",
-        panel=_HELD,
+    model: Model | None = say(
+        None, "A linear model with the route iv; default that of the effects by vein.", "ID|FILE.toml", _HELD,
         example="kamp_2020_meta_racemic",
-    )
+    )  # fmt: skip
     target: Text = say(
         help="Such as '200 ng/mL'.", metavar="LEVEL", panel=_HELD, python=None, example="200 ng/mL"
     )

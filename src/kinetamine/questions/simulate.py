@@ -55,6 +55,10 @@ class Simulate(
         unit="h",
         example=[0.5, 1.0, 2.0],
     )
+    exposure_from: Time | None = say(
+        None, "Exposure from this time on, instead of all of it.", "TIME", OUT, unit="h", example="0 h"
+    )
+    exposure_to: Time | None = say(None, "Exposure until this time.", "TIME", OUT, unit="h", example="4 h")
     on_failure: Literal["raise", "keep"] = say(
         "raise", "A patient who cannot be computed stops the run (default) or is kept as missing.", "raise|keep",
         HOW, example="keep",

@@ -78,6 +78,37 @@ class Simulated:
         """
         return references.listed(self.citations, bibtex)
 
+    def plot(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
+        """The curves as a figure; Jupyter draws it.
+
+        Parameters
+        ----------
+        path : path, optional
+            Also write it: ``.svg``, ``.png``, ``.pdf``, ``.html`` or ``.json``.
+        **options
+            As `kinetamine.report.figures.curves` takes them: ``outputs``, ``log``, ``observed``, ``width``, …
+
+        Returns
+        -------
+        Figure
+
+        Raises
+        ------
+        InputError
+            If `path` cannot be written.
+        MissingExtra
+            If the extra ``report`` is not installed.
+
+        Examples
+        --------
+        >>> import kinetamine as kt
+        >>> kt.simulate("otto_2021_s_ketamine", "10 mg iv over 30 min", until="2 h").plot(log=True).to_json()[:10]
+        '{"$schema"'
+        """
+        import kinetamine  # figures stand above results; the public face knows both
+
+        return kinetamine.plot(self, path, **options)
+
     # ---- what each shape of values gives
 
     def exposure(

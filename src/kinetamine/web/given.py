@@ -147,7 +147,7 @@ def chosen(body: Any, limits: Limits) -> tuple[list[str | ModelText], Regimen | 
     NoData
         If none is known for the route, the drug and the people.
     """
-    from kinetamine.effects.choice import pk_models
+    from kinetamine.choice import pk_models
 
     if named := models(body.model):
         return named, None
@@ -176,7 +176,7 @@ def scenario(
     refuse_people(body.patients, limits, "simulate")
     fields = {said.name for said in questions.Scenario.said()}
     values = {said.name: value for said, value in body.told() if said.name in fields}
-    values |= {"model": list(names), **more}
+    values |= {**({"model": list(names)} if names else {}), **more}
     checked = of_question(values, "request", "request", regimen=doses)
     assert isinstance(checked.doses, Regimen)  # a request has no event table
     limits.check("doses", sum(d.count for d in checked.doses.doses), limits.doses)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from kinetamine.choice import choices
 from kinetamine.comparison import ENANTIOMERS
 from kinetamine.course import available_courses, rules
 from kinetamine.course.model import CAVEAT, SETTINGS, available, load
 from kinetamine.course.run import read_course
 from kinetamine.dosing.library import regimens
 from kinetamine.dosing.regimen import Dose
-from kinetamine.effects.choice import choices
 from kinetamine.models import library
 from kinetamine.safety import detection
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from kinetamine import units
+from kinetamine.choice import ADULT, pk_models
 from kinetamine.dosing import Regimen
 from kinetamine.effects import AcuteEffects, effects
-from kinetamine.effects.choice import ADULT, pk_models
 from kinetamine.effects.crossing import limit_of
 from kinetamine.effects.selection import effect_of
 from kinetamine.errors import NoData

@@ -9,7 +9,7 @@ from kinetamine.report.figures.models import comparison
 from kinetamine.report.figures.ratios import Ratio, forest
 from kinetamine.report.figures.scatter import predicted_observed
 from kinetamine.report.figures.strip import administrations, doses_drawn
-from kinetamine.report.figures.vega import DARK, PALETTE, Figure, save, svg
+from kinetamine.report.figures.vega import DARK, PALETTE, Figure, save, svg, writable
 from kinetamine.report.figures.windows import detection
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "svg",
     "thin",
     "timeline",
+    "writable",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,10 @@ from kinetamine.errors import InputError
 from kinetamine.report.figures.axes import MOST_POINTS, Clock, log_domain, log_ticks, thin, time_axis
 from kinetamine.report.figures.looks import Line, Plane, Told, label, pointer
 from kinetamine.report.figures.strip import doses_drawn, strip
-from kinetamine.report.figures.vega import INK, PALETTE, Figure, Sheet, inside, layout, rows, tip
+from kinetamine.report.figures.vega import INK, PALETTE, Figure, Sheet, inside, layout, rows, save, tip
 from kinetamine.results import Output, Result, TableResult, show
 
-__all__ = ["TYPICAL_NOTE", "Panels", "curves"]
+__all__ = ["TYPICAL_NOTE", "Panels", "curves", "plot"]
 
 TYPICAL_NOTE = "typical patient: no variability drawn"
 
@@ -353,3 +354,11 @@ def _domain(traces: Sequence[_Trace], points: Sequence[Mapping[str, Any]], log: 
     if high == low:
         high = low + 1.0
     return low * 1.06, high + 0.06 * (high - low)
+
+
+def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
+    """The curves of a result, and a file of them if a path is given; see `Result.plot`."""
+    figure = curves(result, **options)
+    if path is not None:
+        save(figure, path)
+    return figure

@@ -371,23 +371,50 @@ def svg(figure: Figure, ids: str = "f") -> str:
     return re.sub(r'(\bid="|url\(#|href="#)([\w-]+)("|\))', renamed, text)
 
 
+#: what a figure can be written as
+SUFFIXES = (".svg", ".png", ".pdf", ".html", ".json")
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as ``.svg``, ``.pdf``, ``.png`` or ``.json`` (its definition), whole or not at all.
+    """Write a figure as ``.svg``, ``.pdf``, ``.png``, ``.html`` (it works offline) or ``.json`` (its definition).
+
+    The file appears whole or not at all.
 
     Raises
     ------
     InputError
         If the suffix is another one or the place cannot be written to.
     """
-    kind = Path(path).suffix.lower()
+    kind = writable(path)
     if kind == ".svg":
         content = svg(figure).encode()
     elif kind == ".pdf":
         content = _vl_convert().vegalite_to_pdf(figure.still())
     elif kind == ".png":
         content = _vl_convert().vegalite_to_png(figure.still() | {"background": "white"}, scale=2)
-    elif kind == ".json":
-        content = figure.to_json().encode()
+    elif kind == ".html":
+        content = _vl_convert().vegalite_to_html(figure.to_dict(), bundle=True).encode()
     else:
-        raise InputError(str(path), repr(kind), "a name ending in .svg, .pdf, .png or .json", "figure.svg")
+        content = figure.to_json().encode()
     write_whole(path, content)
+
+
+def writable(path: str | os.PathLike[str], where: str = "") -> str:
+    """The suffix of a place that a figure can be written to.
+
+    Raises
+    ------
+    InputError
+        If it is none of the known ones.
+
+    Examples
+    --------
+    >>> writable("curves.svg")
+    '.svg'
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in SUFFIXES:
+        *most, last = SUFFIXES
+        known = f"a name ending in {', '.join(most)} or {last}"
+        raise InputError(where or str(path), repr(str(path)), known, f"{Path(path).stem or 'figure'}.svg")
+    return kind

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from kinetamine.dosing import Regimen
-from kinetamine.effects.keyed import Keyed
 from kinetamine.errors import Fault, InputError, NoData
 from kinetamine.models import library
+from kinetamine.models.keyed import Keyed
 from kinetamine.models.link import side_by_side
 from kinetamine.models.spec import Drug, ModelSpec
 from kinetamine.records import Record, read_toml, unknown
 
-__all__ = ["ADULT", "Choice", "age_span", "choices", "fitting", "of_group", "pk_models", "together"]
+__all__ = ["ADULT", "Choice", "age_span", "choices", "fitting", "of_group", "pk_models", "together", "usual"]
 
 #: years from which a person counts as an adult, and the ages of adults when nobody says any
 ADULT, ADULTS = 18.0, (18.0, 65.0)
@@ -156,6 +157,36 @@ def pk_models(
             "a pk model of your own with model= (--model)",
         )
     return found, ages, "one of all that fit" if every else fits[0].reason
+
+
+def usual(regimen: Regimen, people: Any) -> tuple[tuple[str, ...], Regimen, str]:
+    """What is simulated when nobody names a model: that of the effects, and of a racemate also the enantiomers.
+
+    Returns
+    -------
+    tuple of str, Regimen, str
+        Models, the doses with their drug, and why these models.
+
+    Raises
+    ------
+    NoData
+        If no model is known for the route, the drug and the people.
+
+    Examples
+    --------
+    >>> from kinetamine.population import Patient
+    >>> usual(Regimen.parse("84 mg nasal"), Patient())[0]
+    ('perez_ruixo_2021_esketamine',)
+    >>> usual(Regimen.parse("0.5 mg/kg iv over 40 min"), Patient())[0][:2]
+    ('kamp_2020_meta_racemic', 'noppers_2011_s_ketamine')
+    """
+    found, _, why = pk_models(None, regimen, people)
+    drug = fitting(regimen, people)[0][0].drug
+    names = found[0].id.split(" + ")
+    if drug == "racemate":
+        names += next((m.id.split(" + ") for m in found[1:] if " + " in m.id), [])
+    doses = tuple(replace(d, drug=d.drug or drug) for d in regimen.doses)
+    return tuple(names), replace(regimen, doses=doses), why
 
 
 def fitting(regimen: Regimen, people: Any) -> tuple[list[Choice], tuple[float, float]]:
