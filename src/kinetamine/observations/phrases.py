@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError, UnitError
-from kinetamine.observations.observed import SCALES, Observation, Observations
+from kinetamine.observations.observation import SCALES, Observation
 
-__all__ = ["parse"]
+__all__ = ["read"]
 
 _NUMBER = r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?"
 _PHRASE = re.compile(
@@ -34,31 +34,8 @@ _SITES = {
 }  # fmt: skip
 
 
-def parse(phrases: str | Iterable[str], where: str = "observations") -> Observations:
-    """Read one phrase or many; every fault of all of them comes at once.
-
-    Parameters
-    ----------
-    phrases : str or iterable of str
-        What, value (or ``<limit``, ``>limit``, ``a to b``), unit, then ``at TIME`` or ``on day N``, and if need
-        be ``in venous plasma``. Times count from the first dose.
-
-    Returns
-    -------
-    Observations
-        In the order given.
-
-    Raises
-    ------
-    FaultyFile
-        If a phrase cannot be read, a value is negative or infinite, or a unit is unknown.
-
-    Examples
-    --------
-    >>> found = parse(["S-norketamine 61 ng/mL at 2 h in venous plasma", "MADRS 21 on day 7"])
-    >>> found[0].time_h, found[0].site, found[1].time_h, found[1].is_score
-    (2.0, 'venous plasma', 168.0, True)
-    """
+def read(phrases: str | Iterable[str], where: str) -> list[Observation]:
+    """The values of phrases, see `observations.parse`; every fault of all of them comes at once."""
     texts = [phrases] if isinstance(phrases, str) else list(phrases)
     found, faults = [], []
     for k, text in enumerate(texts):
@@ -71,7 +48,7 @@ def parse(phrases: str | Iterable[str], where: str = "observations") -> Observat
         faults.append(Fault(where, "nothing", _EXPECTED))
     if faults:
         raise FaultyFile(where, faults)
-    return Observations(found)
+    return found
 
 
 def _one(text: str, where: str) -> Observation:
