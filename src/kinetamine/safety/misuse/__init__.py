@@ -6,6 +6,7 @@
 
 from kinetamine.safety.misuse.asked import Asked, ask
 from kinetamine.safety.misuse.computed import (
+    Odds,
     assist,
     bladder,
     cognition,
@@ -22,19 +23,18 @@ from kinetamine.safety.misuse.computed import (
     screening,
     symptom_index,
     treatment,
+    urinary_odds,
     urine,
     withdrawal,
 )
 from kinetamine.safety.misuse.published import (
     Fact,
-    Odds,
     Threshold,
     facts,
     gravest_kind,
     kinds,
     thresholds,
     topics,
-    urinary_odds,
 )
 from kinetamine.safety.misuse.shares import Answer, Number
 from kinetamine.safety.misuse.timeline import Moment, Timeline, timeline

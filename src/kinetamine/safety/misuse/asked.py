@@ -10,8 +10,9 @@ from typing import Any
 from kinetamine.errors import InputError
 from kinetamine.records import Names
 from kinetamine.safety.misuse import computed, published
+from kinetamine.safety.misuse.computed import Odds
 from kinetamine.safety.misuse.models import load, row
-from kinetamine.safety.misuse.published import Fact, Odds, Threshold
+from kinetamine.safety.misuse.published import Fact, Threshold
 from kinetamine.safety.misuse.shares import Answer
 from kinetamine.safety.misuse.timeline import Timeline, timeline
 
@@ -181,7 +182,7 @@ def _answers(name: str | None, given: Given) -> tuple[list[Answer], tuple[Odds, 
         mine = {k: v for k, v in given.items() if k in options and (one == name or k not in usable)}
         answers += make(mine)
         if one == "bladder" and mine.get("days", math.inf) <= load().bladder.most_days:
-            odds = published.urinary_odds(mine["days"])
+            odds = computed.urinary_odds(mine["days"])
     return answers, odds
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import NormalDist
 
 from kinetamine.errors import InputError, NoData, UnknownName
@@ -14,6 +15,7 @@ from kinetamine.safety.misuse.models import Event, Group, Point, load, row
 from kinetamine.safety.misuse.shares import Answer, Grade, Number, beta_share, none_seen, wilson
 
 __all__ = [
+    "Odds",
     "bladder",
     "cognition",
     "dependence",
@@ -29,6 +31,7 @@ __all__ = [
     "screening",
     "symptom_index",
     "treatment",
+    "urinary_odds",
     "urine",
     "withdrawal",
 ]
@@ -677,3 +680,36 @@ def prevalence(country: str | None = None, year: int | None = None) -> Answer:
                    "observed", (p.row,), note=fact.note)
         )  # fmt: skip
     return Answer("prevalence", "Use of ketamine in surveys", tuple(numbers), part.warns)
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Odds of a urinary symptom against no use, with its birth."""
+
+    symptom: str
+    ratio: float
+    source: str
+    seen: str
+
+
+def urinary_odds(days: float) -> tuple[Odds, ...]:
+    """Odds of each urinary symptom after `days` of use in half a year, against none, from one large survey.
+
+    An association in people who answered a drug-information site, not a prediction for a person.
+
+    Raises
+    ------
+    NoData
+        Beyond the days that are frequent enough in the survey: that would be extrapolation.
+
+    Examples
+    --------
+    >>> [round(o.ratio, 2) for o in urinary_odds(30) if o.symptom == "haematuria"]
+    [1.76]
+    """
+    part = load().bladder
+    found = {n.what.partition(",")[0]: n for n in bladder(days=days).numbers if "odds at" in n.what}
+    return tuple(
+        Odds(symptom, found[symptom].value or 0.0, row(id).source, row(id).seen)
+        for symptom, id in part.odds.items()
+    )

@@ -11,18 +11,7 @@ from kinetamine.errors import Fault, InputError
 from kinetamine.records import Names, Record, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.safety.findings import SEVERITIES
 
-__all__ = [
-    "Fact",
-    "Odds",
-    "Threshold",
-    "computed_rows",
-    "facts",
-    "gravest_kind",
-    "kinds",
-    "thresholds",
-    "topics",
-    "urinary_odds",
-]
+__all__ = ["Fact", "Threshold", "computed_rows", "facts", "gravest_kind", "kinds", "thresholds", "topics"]
 
 
 class Fact(Sourced):
@@ -97,16 +86,6 @@ class Threshold:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {"relation": self.relation, "ratio_to_lower_end": self.ratio, **self.fact.model_dump()}
-
-
-@dataclass(frozen=True)
-class Odds:
-    """Odds of a urinary symptom against no use, with its birth."""
-
-    symptom: str
-    ratio: float
-    source: str
-    seen: str
 
 
 @functools.cache
@@ -213,28 +192,3 @@ def gravest_kind(reached: tuple[Threshold, ...]) -> str | None:
     known = kinds()
     found = [known[t.fact.kind].severity for t in reached if t.reached]
     return min(found, key=SEVERITIES.index, default=None)
-
-
-def urinary_odds(days: float) -> tuple[Odds, ...]:
-    """Odds of each urinary symptom after `days` of use in half a year, against none, from one large survey.
-
-    An association in people who answered a drug-information site, not a prediction for a person.
-
-    Raises
-    ------
-    NoData
-        Beyond the days that are frequent enough in the survey: that would be extrapolation.
-
-    Examples
-    --------
-    >>> [round(o.ratio, 2) for o in urinary_odds(30) if o.symptom == "haematuria"]
-    [1.76]
-    """
-    from kinetamine.safety.misuse import computed, models
-
-    part = models.load().bladder
-    found = {n.what.partition(",")[0]: n for n in computed.bladder(days=days).numbers if "odds at" in n.what}
-    return tuple(
-        Odds(symptom, found[symptom].value or 0.0, models.row(id).source, models.row(id).seen)
-        for symptom, id in part.odds.items()
-    )
