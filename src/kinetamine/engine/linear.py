@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from kinetamine.engine import kernels
-from kinetamine.engine.timeline import BOLUS, NOTHING, RESET, SAMPLE, START, STEADY_ADD, STOP
+from kinetamine.engine.timeline import BOLUS, NOTHING, OFF, RESET, SAMPLE, START, STEADY_ADD, STOP
 
 #: rates come out infinite rather than stop a thread; the status of the patient tells
 NJIT = "@njit(nogil=True, error_model='numpy')"
@@ -97,7 +97,7 @@ def kernel_source(structure: Structure) -> str:
         "import numpy as np",
         "from numba import njit",
         "from kinetamine.engine import lanes as v",
-        "from kinetamine.engine.timeline import BOLUS, NOTHING, RESET, SAMPLE, START, STEADY_ADD, STOP",
+        "from kinetamine.engine.timeline import BOLUS, NOTHING, OFF, RESET, SAMPLE, START, STEADY_ADD, STOP",
         "",
         f"N, M, NE, NA, NO = {n}, {len(inputs)}, {len(pattern)}, {len(structure.entries)}, {len(structure.outputs)}",
         f"ROW = np.array({[i for i, _ in structure.entries] or [0]})",
@@ -600,6 +600,12 @@ def run(
                         for i in range(M):
                             u[i, lane] = 0.0
                             running[i, lane] = 0
+                    elif code == OFF:  # here `arg` is a state
+                        x[arg, lane] = 0.0
+                        channel = CHANNEL[arg]
+                        if channel >= 0:
+                            u[channel, lane] = 0.0
+                            running[channel, lane] = 0
                     elif not _steady_state(
                         lane, a, x, u, running, part[arg], part_value[k], part_more, k, code == STEADY_ADD,
                         work, lanes,

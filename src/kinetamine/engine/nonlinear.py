@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kinetamine.engine import kernels
-from kinetamine.engine.timeline import BOLUS, NOTHING, RESET, SAMPLE, START, STEADY_ADD, STOP
+from kinetamine.engine.timeline import BOLUS, NOTHING, OFF, RESET, SAMPLE, START, STEADY_ADD, STOP
 
 __all__ = ["Equations", "kernel", "kernel_source"]
 
@@ -64,7 +64,7 @@ def kernel_source(equations: Equations) -> str:
         "import math",
         "import numpy as np",
         "from numba import njit",
-        "from kinetamine.engine.timeline import BOLUS, NOTHING, RESET, SAMPLE, START, STEADY_ADD, STOP",
+        "from kinetamine.engine.timeline import BOLUS, NOTHING, OFF, RESET, SAMPLE, START, STEADY_ADD, STOP",
         "from kinetamine.engine.nonlinear import A, B, C, D, GAMMA",
         "",
         f"N, M, NO = {n}, {len(equations.inputs)}, {len(equations.outputs)}",
@@ -408,6 +408,12 @@ def run(
                 x[:] = 0.0
                 u[:] = 0.0
                 running[:] = 0
+            elif code == OFF:  # here `arg` is a state
+                x[arg] = 0.0
+                channel = CHANNEL[arg]
+                if channel >= 0:
+                    u[channel] = 0.0
+                    running[channel] = 0
             else:
                 for i in range(N):
                     keep[i] = x[i]

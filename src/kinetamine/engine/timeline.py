@@ -8,6 +8,8 @@ The rules are those of event tables in the NONMEM style:
   still to come of earlier doses; SS = 2 adds to what is there;
 * a steady-state dose with a lag finds the state of the regimen at that moment: the last dose went in
   ``interval - lag`` ago, infusions longer than their interval overlap and go on to their end;
+* a compartment that is turned off is emptied, infusions into it stop, and it stays empty until a dose into it, a
+  record that turns it on or a reset;
 * time may go back at a reset: inside, time goes on.
 """
 
@@ -22,10 +24,14 @@ from numba import njit
 __all__ = ["Doses", "Plan", "Records", "build", "common_lengths", "plan_lengths", "steady_phase"]
 
 # what a step does when its time has come
-NOTHING, SAMPLE, BOLUS, START, STOP, RESET, STEADY, STEADY_ADD, VERSION = range(9)
+NOTHING, SAMPLE, BOLUS, START, STOP, RESET, STEADY, STEADY_ADD, VERSION, OFF, ON = range(11)
 
 # kinds of records
-REC_SAMPLE, REC_DOSE, REC_RESET, REC_VERSION = range(4)
+REC_SAMPLE, REC_DOSE, REC_RESET, REC_VERSION, REC_OFF, REC_ON = range(6)
+
+#: two times are one when they differ by less than this share of the larger: arithmetic on times that people write
+#: (lag + duration = 11.3 + 0.7) leaves a few units in the last place
+TIE = 1e-12
 
 
 @dataclass
@@ -37,7 +43,8 @@ class Records:
     start : array (plans + 1,)
         Where the records of each plan begin.
     time_h, kind, arg : array (records,)
-        `kind` is REC_SAMPLE (arg: sample number), REC_DOSE (dose number), REC_RESET, REC_VERSION (version).
+        `kind` is REC_SAMPLE (arg: sample number), REC_DOSE (dose number), REC_RESET, REC_VERSION (version),
+        REC_OFF and REC_ON (state).
     """
 
     start: np.ndarray
@@ -121,7 +128,7 @@ def steady_phase(lag_h: Any, interval_h: Any) -> Any:
     (2.0, 12.0)
     """
     interval = np.maximum(interval_h, 1e-300)
-    turns = np.maximum(1.0, np.ceil(lag_h / interval - 1e-12))
+    turns = np.maximum(1.0, np.ceil(lag_h / interval - TIE * np.maximum(1.0, lag_h / interval)))
     return np.maximum(0.0, turns * interval_h - lag_h)
 
 
@@ -165,6 +172,15 @@ def _snap(h, lengths, noise):
 
 
 @njit(cache=True, nogil=True)
+def _turned_off(rec_time, rec_kind, rec_arg, first, last, offset, state, begin, end):
+    """Whether a record turns a state off while an infusion into it runs: that is its end."""
+    for q in range(first, last):
+        if rec_kind[q] == REC_OFF and rec_arg[q] == state and begin <= rec_time[q] + offset < end:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _actions(
     rec_time, rec_kind, rec_arg, first, last, first_part, additional, interval, steady, state,
     value, duration, lag, column, time, code, arg, derived,
@@ -195,7 +211,14 @@ def _actions(
         if kind != REC_DOSE:
             if write:
                 time[n] = t
-                code[n] = SAMPLE if kind == REC_SAMPLE else (RESET if kind == REC_RESET else VERSION)
+                if kind == REC_SAMPLE:
+                    code[n] = SAMPLE
+                elif kind == REC_RESET:
+                    code[n] = RESET
+                elif kind == REC_VERSION:
+                    code[n] = VERSION
+                else:
+                    code[n] = OFF if kind == REC_OFF else ON
                 arg[n] = rec_arg[r]
                 derived[n] = 1
             n += 1
@@ -218,17 +241,18 @@ def _actions(
                 continue
             lasts = duration[k, column]
             begin = t + lag[k, column]
+            tie = TIE * max(abs(t), lag[k, column], ii, lasts)
             earliest = 0
             if ss > 0:
                 # doses given before the record: those that have gone in and still run, those that lag
-                while begin + earliest * ii + lasts > t or earliest == 0:
+                while begin + earliest * ii + lasts > t + tie or earliest == 0:
                     earliest -= 1
             for turn in range(earliest, additional[d] + 1):
                 at = begin + turn * ii
                 fixed = 0 if turn != 0 or lag[k, column] > 0.0 else 1
                 if turn < 0:
-                    if at <= t:  # inside the steady state already
-                        if at + lasts <= t:
+                    if at <= t + tie:  # inside the steady state already
+                        if at + lasts <= t + tie:
                             continue
                         at_start = t
                         fixed = 1
@@ -236,7 +260,7 @@ def _actions(
                         at_start = at
                 else:
                     at_start = at
-                if at_start >= cut and not (turn == 0 and fixed == 1 and at_start == t):
+                if at_start >= cut - tie and not (turn == 0 and fixed == 1 and at_start == t):
                     continue
                 if write:
                     time[n] = at_start
@@ -244,7 +268,9 @@ def _actions(
                     arg[n] = k
                     derived[n] = fixed
                 n += 1
-                if lasts > 0.0 and at + lasts < cut:
+                if lasts > 0.0 and at + lasts < cut - tie and not _turned_off(
+                    rec_time, rec_kind, rec_arg, r + 1, last, offset, state[k], at_start, at + lasts
+                ):
                     if write:
                         time[n] = at + lasts
                         code[n] = STOP
@@ -316,6 +342,20 @@ def _build(
         )  # fmt: skip
         total += n
         most = max(most, n)
+    # states that are ever turned off: while one is, it is emptied again before each action
+    off = np.zeros(0, np.int64)
+    for r in range(len(rec_kind)):
+        if rec_kind[r] == REC_OFF:
+            known = False
+            for q in range(len(off)):
+                known = known or off[q] == rec_arg[r]
+            if not known:
+                longer = np.empty(len(off) + 1, np.int64)
+                longer[: len(off)] = off
+                longer[len(off)] = rec_arg[r]
+                off = longer
+    is_off = np.zeros(len(off), np.int64)
+    total *= 1 + len(off)
     out_start = np.zeros(plans + 1, np.int64)
     origin = np.zeros(plans)
     length = np.empty(total, np.int64)
@@ -347,11 +387,32 @@ def _build(
                 origin[p] = now - rounded[k]
                 break
         current = 0
+        is_off[:] = 0
         for q in range(n):
             k = order[q]
             gap = rounded[k] - now
             now = rounded[k]
             what = a_code[k]
+            for w in range(len(off)):
+                if is_off[w] == 1 and (what != VERSION or gap > 0.0):
+                    which = _snap(gap, lengths, noise) if gap > 0.0 else -1
+                    length[m] = which
+                    h[m] = lengths[which] if which >= 0 else gap
+                    gap = 0.0
+                    version[m] = current
+                    code[m] = OFF
+                    arg[m] = off[w]
+                    m += 1
+                if what == RESET or (
+                    off[w] == (a_arg[k] if what == ON or what == OFF else -1)
+                    or (
+                        (what == BOLUS or what == START or what == STEADY or what == STEADY_ADD)
+                        and state[a_arg[k]] == off[w]
+                    )
+                ):
+                    is_off[w] = 1 if what == OFF else 0
+            if what == ON:
+                what = NOTHING
             if what == VERSION and gap <= 0.0:
                 current = a_arg[k]
                 continue

@@ -257,6 +257,8 @@ class EventRun(Run):
         put(index[samples], 0.3, timeline.REC_SAMPLE, self.row_of_sample[rows[samples]])
         others = np.flatnonzero(evid == 2)
         put(index[others], 0.3, timeline.REC_VERSION, local[others])
+        for rows_, what, states in self._switched(rows, evid):
+            put(index[rows_], 0.4, what, states)
         order = np.argsort(np.concatenate(place), kind="stable")
         at = np.floor(np.concatenate(place)[order] + 1e-9).astype(int)
         whose = subject[at]
@@ -266,6 +268,20 @@ class EventRun(Run):
             np.concatenate(kind)[order],
             np.concatenate(arg)[order],
         )
+
+    def _switched(self, rows: np.ndarray, evid: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
+        """Records that turn a compartment off (CMT < 0) or on (EVID 2 and CMT > 0): rows, kind, states."""
+        number = np.array(
+            [c if isinstance(c, int) else 0 for c in self.table.cmt[rows]], np.int64
+        )
+        off = np.flatnonzero((number < 0) & (evid != 1) & (evid != 4))
+        if not len(off):
+            return []
+        on = np.flatnonzero((number > 0) & (evid == 2))
+        return [
+            (off, timeline.REC_OFF, -number[off] - 1),
+            (on, timeline.REC_ON, number[on] - 1),
+        ]
 
     def doses(self, first: int, last: int, env: dict[str, Any], version_of_row: np.ndarray) -> timeline.Doses:
         """Parts of all doses of the subjects."""

@@ -76,6 +76,10 @@ class Given:
     plain: np.ndarray
 
 
+#: an infusion shorter than this (4 µs) is a bolus, h
+AT_ONCE_H = 1e-9
+
+
 def _non_negative(what: str, values: Any, where: str) -> None:
     array = np.asarray(values, dtype=float)
     bad = ~(np.isfinite(array) & (array >= 0.0))
@@ -138,6 +142,9 @@ def enter(
         length = np.where((rate == MODEL_DURATION) | free, own_duration, length)
     with np.errstate(divide="ignore", invalid="ignore"):
         length = np.where(speed > 0.0, delivered / speed, length)
+        # so short that no clock tells its ends apart: given at once
+        at_once = (length > 0.0) & (length < AT_ONCE_H) & (delivered > 0.0)
+        length, speed = np.where(at_once, 0.0, length), np.where(at_once, 0.0, speed)
         value = np.where(speed > 0.0, speed, np.where(length > 0.0, delivered / length, delivered))
     # an endless infusion (amount 0, at steady state) keeps its rate; an infusion of nothing is nothing
     endless = (np.broadcast_to(given.amount, shape) == 0.0) & (speed > 0.0)

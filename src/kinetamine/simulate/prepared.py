@@ -501,6 +501,11 @@ class _Route:
                 runs = Relation(">", pace, Num(0.0))
                 value = _where(runs, pace, value)
                 length = _where(runs, Binary("/", delivered, pace), length)
+                # so short that no clock tells its ends apart: given at once
+                short = Relation("<", length, Num(parts.AT_ONCE_H))
+                given = Relation(">", delivered, Num(0.0))
+                value = _where(given, _where(short, delivered, value), value)
+                length = _where(given, _where(short, Num(0.0), length), length)
                 # an endless infusion (amount 0, at steady state) keeps its rate; one of nothing is nothing
                 nothing = _where(Relation("==", amount, Num(0.0)), value, Num(0.0))
                 value = _where(Relation("==", delivered, Num(0.0)), nothing, value)
