@@ -268,8 +268,12 @@ def _actions(
                     arg[n] = k
                     derived[n] = fixed
                 n += 1
-                if lasts > 0.0 and at + lasts < cut - tie and not _turned_off(
-                    rec_time, rec_kind, rec_arg, r + 1, last, offset, state[k], at_start, at + lasts
+                if (
+                    lasts > 0.0
+                    and at + lasts < cut - tie
+                    and not _turned_off(
+                        rec_time, rec_kind, rec_arg, r + 1, last, offset, state[k], at_start, at + lasts
+                    )
                 ):
                     if write:
                         time[n] = at + lasts
