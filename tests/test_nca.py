@@ -236,3 +236,15 @@ def test_areas_of_any_curve(points, method, route):
     # stretched time stretches the area
     twice = kt.nca(2 * time, conc, route=route, dose=10, rules=Rules(route=route, method=method)).found[0]
     assert twice["AUClast"] == pytest.approx(2 * one["AUClast"], rel=1e-9)
+
+
+def test_the_command(tmp_path, capsys):
+    from kinetamine.cli import app
+
+    path, table = tmp_path / "out.csv", HERE.parent.parent / "examples" / "concentrations.csv"
+    assert app.run(["nca", str(table), "--partial", "0-4", "--out", str(path)]) == 0
+    again = pl.read_csv(path)
+    assert again["AUClast"][0] == pytest.approx(147.2347485, rel=1e-9)
+    assert "AUC0_4" in again.columns
+    assert "not used: WT" in capsys.readouterr().err
+    assert app.run(["nca", str(table), "--blq", "zero"]) == 2

@@ -434,6 +434,7 @@ class _Reader:
     def doses(self, models: tuple[ModelSpec, ...]) -> Any:
         from kinetamine.dosing import EventTable, Regimen
         from kinetamine.dosing.table_options import on_command_line
+        from kinetamine.questions.tables import options_of
 
         if self.regimen is not None:
             return self.regimen
@@ -447,9 +448,11 @@ class _Reader:
         if events is not None:
             if not models:
                 raise _Wrong
+            how: Any = options_of(self.asked)
             if len(models) == 1:
-                return EventTable.for_model(events, models[0], say=on_command_line)
+                return EventTable.for_model(events, models[0], say=on_command_line, **how)
             covariates = {name: one for m in models for name, one in m.covariates.items()}
+            how.setdefault("no_dose", False)
             return EventTable.read(
                 events, covariates, fields, entries=entries, no_dose=False, say=on_command_line
             )

@@ -26,6 +26,7 @@ from kinetamine.cli import compare  # noqa: F401
 from kinetamine.cli import models  # noqa: F401
 from kinetamine.cli import validate  # noqa: F401
 from kinetamine.cli import infusion  # noqa: F401
+from kinetamine.cli import nca  # noqa: F401
 from kinetamine.cli import detect  # noqa: F401
 from kinetamine.cli import posterior  # noqa: F401
 from kinetamine.cli import claims  # noqa: F401

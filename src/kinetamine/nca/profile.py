@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ __all__ = ["METHODS", "ROUTES", "Profile", "Rules", "area", "measures", "termina
 
 #: how a trapezoid is drawn
 METHODS = ("linear-up log-down", "linear", "linear log")
-ROUTES = ("extravascular", "bolus", "infusion")
+ROUTES = ("auto", "extravascular", "bolus", "infusion")
 #: a fit with more points wins if its adjusted R² is within this of the best (as Phoenix does)
 _TIE = 1e-4
 #: a value at time 0 this many times (as a logarithm) the first measured one is none
@@ -30,7 +30,8 @@ class Rules:
 
     Parameters
     ----------
-    route : {"extravascular", "bolus", "infusion"}
+    route : {"auto", "extravascular", "bolus", "infusion"}
+        ``auto``: infusion where a dose has a duration, else extravascular.
     method : str
         ``linear-up log-down``: logarithmic where the concentration falls; ``linear``: never; ``linear log``:
         logarithmic after the peak.
@@ -47,7 +48,7 @@ class Rules:
         after the last: ``"zero"``, ``"drop"``, or a number.
     """
 
-    route: str = "extravascular"
+    route: str = "auto"
     method: str = "linear-up log-down"
     points: int | None = None
     slope_from: float | None = None
@@ -124,6 +125,8 @@ def measures(profile: Profile, rules: Rules) -> dict[str, float]:
     >>> round(found["Lambda_z"], 6), round(found["AUCINF_obs"], 6), round(found["Vz_obs"], 6)
     (0.5, 20.0, 10.0)
     """
+    if rules.route == "auto":
+        rules = replace(rules, route="infusion" if profile.duration else "extravascular")
     time, conc = _quantified(profile, rules)
     out: dict[str, float] = {}
     seen = np.flatnonzero(conc > 0)

@@ -95,7 +95,7 @@ def nca(
     if not curves.profiles:
         raise InputError(curves.source, "no concentrations", "one curve or more", "a column DV")
     settled = rules or Rules()
-    if route is None and rules is None:
+    if route is None and settled.route == "auto":
         route = "infusion" if any(one.duration for one in curves.profiles) else "extravascular"
     if route is not None:
         settled = replace(settled, route=route)
@@ -181,6 +181,15 @@ class NCA:
         """What became of each column of the table."""
         return self.curves.account
 
+    def told(self) -> list[str]:
+        """What became of the columns of the table, in one line for a person."""
+        parts = []
+        for use in ("used", "not used"):
+            names = [str(column.name) for column in self.account if column.use == use]
+            if names:
+                parts.append(f"{use}{':' if use == 'not used' else ''} {', '.join(names)}")
+        return [f"{self.curves.source}: {'; '.join(parts)}"]
+
     def said(self) -> list[str]:
         """What somebody should hear of the table and of each curve."""
         lines = [f"{self.curves.source}: {text}" for text in self.curves.said]
@@ -225,10 +234,11 @@ class NCA:
         for k, name in enumerate(self.curves.names):
             data[name] = pl.Series([profile.label[k] for profile in self.curves.profiles], strict=False)
         for name in self._names:
-            data[self._named(name, style)] = pl.Series(self[name], nan_to_null=True)
+            data[self.named(name, style)] = pl.Series(self[name], nan_to_null=True)
         return pl.DataFrame(data)
 
-    def _named(self, name: str, style: str) -> str:
+    def named(self, name: str, style: str = "phoenix") -> str:
+        """The name of a parameter in a style, phoenix or cdisc."""
         if style not in ("phoenix", "cdisc"):
             raise InputError("names", repr(style), "phoenix or cdisc", "'cdisc'")
         return name if style == "phoenix" else names.cdisc(name, self.rules.route)
@@ -256,7 +266,7 @@ class NCA:
                     rows.append(
                         {
                             **who,
-                            "parameter": self._named(name, style),
+                            "parameter": self.named(name, style),
                             "unit": self.unit(name),
                             **_spread(values),
                         }

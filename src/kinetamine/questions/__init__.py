@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kinetamine.questions.course import Course
     from kinetamine.questions.effects import Compare, Effects, EffectsLine
     from kinetamine.questions.infusion import Infusion
+    from kinetamine.questions.nca import Nca
     from kinetamine.questions.posterior import Posterior
     from kinetamine.questions.safety import (
         CheckLine,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         ScreenLine,
     )
     from kinetamine.questions.simulate import Check, Scenario, Simulate, SimulateFiles, SimulateLine
+    from kinetamine.questions.tables import TableOptions
 
 #: module → the records in it
 _HOME = {
@@ -37,6 +39,8 @@ _HOME = {
     "course": ("Course",),
     "effects": ("Compare", "Effects", "EffectsLine"),
     "infusion": ("Infusion",),
+    "nca": ("Nca",),
+    "tables": ("TableOptions",),
     "posterior": ("Posterior",),
     "safety": (
         "CheckLine",

@@ -21,6 +21,7 @@ from kinetamine.questions.record import (
     say,
 )
 from kinetamine.questions.shared import Changed, Dosed, Drawn, Modelled, People, Time, Timed, example
+from kinetamine.questions.tables import TableOptions
 
 __all__ = ["Check", "Examined", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"]
 
@@ -71,7 +72,7 @@ class Simulate(
     )
 
 
-class SimulateFiles(Drawn, Simulate):
+class SimulateFiles(TableOptions, Drawn, Simulate):
     """The same where files may be read: on the command line and in a scenario file."""
 
     doses: LongText | list[LongText | dict[str, Any]] | None = again(  # type: ignore[assignment]
