@@ -57,16 +57,11 @@ def nca(asked: questions.Nca, out: Out) -> None:
     for line in (*found.told(), *found.said()):
         out.say(line)
 
-    def figure() -> Any:
-        from kinetamine.report import figures
-
-        return figures.curves(found.as_result(), log=True)
-
     out.give(
         lambda: _screen(found, asked),
         json=lambda: as_json(found.to_dict()),
         csv=lambda: str(found.to_polars(asked.names).write_csv()),
-        figure=figure,
+        figure=lambda figures: figures.curves(found.as_result(), log=True),
     )
 
 
