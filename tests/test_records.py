@@ -96,7 +96,7 @@ ROWS = {
     "safety/session.csv": lambda: screening._desk.__wrapped__().steps,
 }
 #: read in their own way: models by their library, the bibliography by itself, results of the validation by polars
-OTHERWISE = re.compile(r"models/|sources\.toml|validation/")
+OTHERWISE = re.compile(r"models/|sources|validation/")
 
 
 @pytest.fixture
@@ -224,8 +224,10 @@ def test_ids_are_given_once():
 
 
 def test_keys_of_the_bibliography_are_found_without_reading_it():
-    text = (DATA / "sources.toml").read_text("utf-8")
-    assert bibliography.keys() == set(tomllib.loads(text)) == set(library.sources())
+    tables = [tomllib.loads(text) for text in bibliography._texts().values()]
+    named = [key for one in tables for key in one]
+    named += [alias for one in tables for work in one.values() for alias in work.get("aliases", ())]
+    assert len(named) == len(set(named)) and bibliography.keys() == set(named) == set(library.sources())
 
 
 def test_a_faulty_course_model_tells_all(tmp_path):

@@ -229,12 +229,12 @@ class CourseResult:
         }
         return json.dumps(_clean(whole), ensure_ascii=False, allow_nan=False)
 
-    def cite(self) -> str:
-        """The papers behind this very run, one a line."""
-        from kinetamine.models.library import sources
+    def cite(self, form: str = "text") -> str:
+        """The works behind this very run: one a line, or as BibTeX, RIS or CSL-JSON."""
+        from kinetamine.models.library import reference
+        from kinetamine.results import references
 
-        known = sources()
-        return "\n".join(known[key].citation for key in self.sources)
+        return references.listed(map(reference, self.sources), form)
 
 
 def times_to(arrays: Mapping[str, Any], event: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,23 +1,45 @@
-"""The papers behind a run, as text or BibTeX."""
+"""The works behind a run, as text, BibTeX, RIS or CSL-JSON."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["bibtex", "link", "listed", "text"]
+from kinetamine.errors import UnknownName
 
-# "Authors. Journal 2021;60(4):501-516", the form used in sources.toml; a title may stand between
-_JOURNAL = re.compile(
-    r"^(?P<authors>.+?[^.])\. (?:(?P<title>.+)[.?] )?(?P<journal>[^.;]+?) (?P<year>\d{4});"
-    r"\s*(?P<volume>[^:;(]+)?(?:\((?P<number>[^)]+)\))?(?::(?P<pages>[\w.\-–]+))?"
-)
+__all__ = ["FORMS", "bibtex", "csl", "link", "listed", "ris", "text"]
+
+#: CSL's name of a type → BibTeX's and RIS's
+_TYPES = {
+    "article-journal": ("article", "JOUR"),
+    "book": ("book", "BOOK"),
+    "chapter": ("incollection", "CHAP"),
+    "thesis": ("phdthesis", "THES"),
+    "report": ("techreport", "RPRT"),
+    "pamphlet": ("booklet", "PAMP"),
+    "webpage": ("misc", "ELEC"),
+    "dataset": ("misc", "DATA"),
+    "software": ("misc", "COMP"),
+    "legislation": ("misc", "STAT"),
+    "document": ("misc", "GEN"),
+}
+#: where the container, the journal or book, goes in BibTeX
+_CONTAINERS = {
+    "article": "journal", "incollection": "booktitle", "phdthesis": "school", "techreport": "institution",
+    "book": "publisher", "booklet": "howpublished",
+}  # fmt: skip
 _LATEX = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
+#: a citation in one line, as model files of one's own have it: "Authors. Title. Journal 2021;60(4):501-516"
+_JOURNAL = re.compile(
+    r"^(?P<authors>.+?[^.])\. (?:(?P<title>.+)[.?] )?(?P<container>[^.;]+?) (?P<year>\d{4});"
+    r"\s*(?P<volume>[^:;(]+)?(?:\((?P<issue>[^)]+)\))?(?::(?P<pages>[\w.\-–]+))?"
+)
 
 
 def link(source: Mapping[str, Any]) -> str:
-    """Where a source can be found: its DOI as a link, else its address, else nothing.
+    """Where a source can be found: its DOI as a link, else PubMed, else its address, else nothing.
 
     Examples
     --------
@@ -28,6 +50,8 @@ def link(source: Mapping[str, Any]) -> str:
     doi = re.sub(r"^(https?://(dx\.)?doi\.org/|doi:\s*)", "", doi, flags=re.IGNORECASE)
     if doi.startswith("10."):
         return "https://doi.org/" + doi
+    if source.get("pmid"):
+        return f"https://pubmed.ncbi.nlm.nih.gov/{source['pmid']}/"
     address = str(source.get("url") or doi).strip()
     return address if re.match(r"https?://", address) else ""
 
@@ -50,8 +74,73 @@ def text(source: Mapping[str, Any]) -> str:
     return line.strip()
 
 
+def _fields(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a work; of a citation in one line those that can be told apart."""
+    if "type" in source:
+        return dict(source)
+    citation = str(source.get("citation") or source.get("key") or "")
+    match = _JOURNAL.match(citation)
+    if match is None:
+        return {"type": "document", "title": citation, **source}
+    found: dict[str, Any] = {k: v.strip() for k, v in match.groupdict().items() if v}
+    found["authors"] = _people(found["authors"])
+    return {"type": "article-journal", **found, **{k: v for k, v in source.items() if k != "citation"}}
+
+
+def _people(names: str) -> list[str]:
+    others = re.sub(r",?\s+et al\.?$", "", names)
+    people = [n for n in re.split(r",\s*|;\s*|\s+and\s+|\s*&\s*", others) if n]
+    return [*people, *(["et al."] if others != names else [])]
+
+
+def _name(author: str) -> dict[str, str]:
+    """CSL's name: family and initials, or the whole name of an organisation.
+
+    Examples
+    --------
+    >>> _name("van Esdonk MJ"), _name("World Health Organization")
+    ({'family': 'van Esdonk', 'given': 'MJ'}, {'literal': 'World Health Organization'})
+    """
+    family, _, initials = author.rpartition(" ")
+    if (
+        family
+        and re.fullmatch(r"[A-Z][A-Z-]{0,4}", initials)
+        and not re.search(r"\b(?:of|and|for)\b", family)
+    ):
+        return {"family": family, "given": initials}
+    return {"family": author} if re.fullmatch(r"(?:[a-z]+ )*[A-Z][\w'’-]+", author) else {"literal": author}
+
+
+def csl(source: Mapping[str, Any]) -> dict[str, Any]:
+    """One work as CSL-JSON.
+
+    Examples
+    --------
+    >>> csl({"key": "a", "type": "book", "title": "T", "authors": ["X Y"], "year": 2020})["issued"]
+    {'date-parts': [[2020]]}
+    """
+    found = _fields(source)
+    plain: dict[str, Any] = {"id": str(source.get("key") or "source"), "type": found["type"]}
+    people = [_name(a) for a in found.get("authors", ()) if a != "et al."]
+    if "et al." in found.get("authors", ()):
+        people.append({"literal": "others"})
+    names = {
+        "title": "title", "container": "container-title", "volume": "volume", "issue": "issue", "pages": "page",
+        "number": "number", "publisher": "publisher", "revision": "version", "doi": "DOI", "pmid": "PMID",
+        "pmcid": "PMCID", "note": "note",
+    }  # fmt: skip
+    plain |= {name: str(found[key]) for key, name in names.items() if found.get(key)}
+    if people:
+        plain["author"] = people
+    if found.get("year"):
+        plain["issued"] = {"date-parts": [[int(found["year"])]]}
+    if address := link(found):
+        plain["URL"] = address
+    return plain
+
+
 def bibtex(source: Mapping[str, Any]) -> str:
-    """One BibTeX entry; what the citation does not say is left out.
+    """One BibTeX entry of the right type; what is not known is left out.
 
     Examples
     --------
@@ -67,23 +156,18 @@ def bibtex(source: Mapping[str, Any]) -> str:
       doi = {10.1/x}
     }
     """
-    citation = str(source.get("citation") or "")
-    match = _JOURNAL.match(citation)
+    found = _fields(source)
+    kind = _TYPES[found["type"]][0]
     fields: dict[str, str] = {}
-    kind = "misc"
-    if match:
-        kind = "article"
-        found = {k: v.strip() for k, v in match.groupdict().items() if v}
-        fields["author"] = _authors(found.pop("authors").translate(_LATEX))
-        fields |= found
-        if "pages" in fields:
-            fields["pages"] = re.sub(r"[-–]+", "--", fields["pages"])
-    else:
-        fields["howpublished"] = citation
-    for key in ("title", "journal", "year"):
-        if source.get(key):
-            fields[key] = str(source[key])
-    address = link(source)
+    if people := _bibtex_people(found.get("authors", ())):
+        fields["author"] = people
+    fields["title"] = found.get("title") or ""
+    fields[_CONTAINERS.get(kind, "howpublished")] = found.get("container") or found.get("publisher") or ""
+    fields |= {key: str(found.get(key) or "") for key in ("year", "volume")}
+    fields["number"] = str(found.get("issue") or found.get("number") or "")
+    fields["pages"] = re.sub(r"[-–]+", "--", str(found.get("pages") or ""))
+    fields["edition"] = f"revised {found['revision']}" if found.get("revision") else ""
+    address = link(found)
     if address.startswith("https://doi.org/"):
         fields["doi"] = address.removeprefix("https://doi.org/")
     elif address:
@@ -94,30 +178,73 @@ def bibtex(source: Mapping[str, Any]) -> str:
     return f"@{kind}{{{key},\n" + ",\n".join(lines) + "\n}"
 
 
-def _authors(names: str) -> str:
-    """ "Otto ME, Bergmann KR" → "Otto, ME and Bergmann, KR"."""
+def _bibtex_people(authors: Iterable[str]) -> str:
+    """In braces BibTeX leaves the name of an organisation whole."""
     people = []
-    for name in re.split(r",\s*|;\s*|\s+and\s+|\s*\\&\s*", names):
-        if re.fullmatch(r"et al\.?", name):
+    for author in authors:
+        name = _name(author)
+        if author == "et al.":
             people.append("others")
-            continue
-        name = re.sub(r"\s+et al\.?$", "", name.strip())
-        family, _, initials = name.rpartition(" ")
-        # a group has no initials: in braces BibTeX leaves it whole
-        group = f"{{{name}}}" if family else name
-        people.append(f"{family}, {initials}" if family and initials.isupper() else group)
-        if names.endswith(("et al", "et al.")) and name in names.rsplit(",", 1)[-1]:
-            people.append("others")
-    return " and ".join(p for p in people if p)
+        elif "literal" in name:
+            people.append(f"{{{author.translate(_LATEX)}}}")
+        else:
+            people.append(", ".join(name.values()).translate(_LATEX))
+    return " and ".join(people)
 
 
-def listed(sources: Iterable[Mapping[str, Any]], as_bibtex: bool = False) -> str:
-    """All references, one per line, or as BibTeX; each once.
+def ris(source: Mapping[str, Any]) -> str:
+    """One RIS record, as reference managers read it.
+
+    Examples
+    --------
+    >>> print(ris({"key": "a", "type": "book", "title": "T", "authors": ["X Y"], "year": 2020}))
+    TY  - BOOK
+    ID  - a
+    AU  - X, Y
+    TI  - T
+    PY  - 2020
+    ER  -
+    """
+    found = _fields(source)
+    lines = [("TY", _TYPES[found["type"]][1]), ("ID", str(source.get("key") or "source"))]
+    lines += [("AU", ", ".join(_name(a).values())) for a in found.get("authors", ()) if a != "et al."]
+    first, _, last = re.sub(r"[-–]+", "-", str(found.get("pages") or "")).partition("-")
+    container = "JO" if found["type"] == "article-journal" else "T2"
+    values = (
+        ("TI", found.get("title")), (container, found.get("container")), ("PB", found.get("publisher")),
+        ("PY", found.get("year")), ("VL", found.get("volume")), ("IS", found.get("issue")), ("SP", first), ("EP", last),
+        ("M1", found.get("number")), ("ET", found.get("revision")), ("DO", found.get("doi")),
+        ("AN", found.get("pmid")), ("UR", link(found)),
+    )  # fmt: skip
+    lines += [(tag, str(value)) for tag, value in values if value]
+    return "\n".join(f"{tag}  - {value}" for tag, value in lines) + "\nER  -"
+
+
+#: form → how one work is written
+FORMS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "text": text,
+    "bibtex": bibtex,
+    "ris": ris,
+    "csl": lambda source: json.dumps(csl(source), ensure_ascii=False, indent=1),
+}
+
+
+def listed(sources: Iterable[Mapping[str, Any]], form: str = "text") -> str:
+    """All references in one of `FORMS`, each once.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such form.
 
     Examples
     --------
     >>> listed([{"key": "a", "citation": "A"}, {"key": "a", "citation": "A"}])
     'A.'
     """
-    write = bibtex if as_bibtex else text
-    return ("\n\n" if as_bibtex else "\n").join(dict.fromkeys(write(s) for s in sources))
+    if form not in FORMS:
+        raise UnknownName("cite", form, FORMS, "a form of references")
+    written = dict.fromkeys(FORMS[form](s) for s in sources)
+    if form == "csl":
+        return "[" + ",\n".join(written) + "]"
+    return ("\n" if form == "text" else "\n\n").join(written)

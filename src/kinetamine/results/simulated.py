@@ -66,8 +66,14 @@ class Simulated:
     def __iter__(self) -> Any:
         return iter(self.outputs)
 
-    def cite(self, bibtex: bool = False) -> str:
-        """The papers behind this run, one per line, or as BibTeX.
+    def cite(self, form: str = "text", *, bibtex: bool = False) -> str:
+        """The works behind this run: one per line, or as BibTeX, RIS or CSL-JSON.
+
+        Parameters
+        ----------
+        form : {"text", "bibtex", "ris", "csl"}
+        bibtex : bool
+            The same as ``form="bibtex"``.
 
         Examples
         --------
@@ -76,7 +82,7 @@ class Simulated:
         >>> Result(np.array([0.0]), {}, citations=[paper]).cite()
         'A B. J 2020. https://doi.org/10.1/x'
         """
-        return references.listed(self.citations, bibtex)
+        return references.listed(self.citations, "bibtex" if bibtex else form)
 
     def plot(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Any:
         """The curves as a figure; Jupyter draws it.
