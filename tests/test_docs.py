@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: words that begin lines which set up a machine, not this program
-SETUP = ("git ", "cd ", "make ", "pip ", "kinetamine serve", "python -m pip", "python -m pytest", "python3 ", ". ", "source ")
+SETUP = (
+    "git ",
+    "cd ",
+    "make ",
+    "pip ",
+    "kinetamine serve",
+    "python -m pip",
+    "python -m pytest",
+    "python3 ",
+    ". ",
+    "source ",
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
