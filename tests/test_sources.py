@@ -58,8 +58,9 @@ def shares():
 
 
 def test_every_work_has_an_identity_or_says_why_not():
-    named = [w for w in WORKS.values() if w.doi or w.pmid or w.url]
-    assert len(named) >= 0.95 * len(WORKS)
+    works = [w for w in WORKS.values() if w.tier != "own"]  # a definition or our arithmetic is no work
+    named = [w for w in works if w.doi or w.pmid or w.url]
+    assert len(named) >= 0.95 * len(works)
     assert all(w.reason for w in WORKS.values() if w not in named)
 
 
