@@ -40,7 +40,7 @@ def facts():
         name = str(path.relative_to(DATA))
         if name.startswith(("sources", "validation", "schema")):
             continue
-        room = name.split("/")[0].removesuffix(".toml")
+        room = name.split("/")[0] if "/" in name else "data"
         if path.suffix == ".toml":
             yield from ((room, seen) for seen in inside(tomllib.loads(path.read_text("utf-8"))))
         elif path.suffix == ".csv":
