@@ -319,3 +319,66 @@ def test_dose_and_time_stay_wide_with_one_sample_and_say_so() -> None:
     assert high / low > 3
     assert "No statement about a person's dose" in found.words()
     assert found.density()["density"].sum() == pytest.approx(1.0, abs=1e-6)
+
+
+# ---- tables of people
+
+DV = """ID,TIME,AMT,RATE,DV,DVID,WT
+1,0,10,20,.,.,80
+1,0.6667,.,.,46,S-ketamine,80
+1,2,.,.,12,2,80
+1,24,.,.,<1,1,80
+2,0,10,20,.,.,60
+2,1,.,.,30,1,60
+"""
+
+
+def test_each_person_of_a_table_is_learned_as_by_phrases(tmp_path: Path) -> None:
+    path = tmp_path / "dv.csv"
+    path.write_text(DV)
+    found = kt.posterior(OTTO, path)
+    assert list(found) == ["1", "2"]
+    phrases = [
+        "S-ketamine 46 ng/mL at 0.6667 h",
+        "S-norketamine 12 ng/mL at 2 h",
+        "S-ketamine <1 ng/mL at 24 h",
+    ]
+    alone = kt.posterior(OTTO, "10 mg iv at 20 mg/h", phrases, kt.Patient(weight=80))
+    np.testing.assert_allclose(
+        found["1"].summary()["median"].to_numpy(), alone.summary()["median"].to_numpy(), rtol=1e-6
+    )
+    assert found["1"].patient.given["weight"] == 80
+    assert found["2"].forecast("20 mg iv over 30 min", n=20, until="4 h").n == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"46,S-ketamine": "abc,S-ketamine"}, "line 3: got DV 'abc'"),
+        ({"12,2": "12,7"}, "line 4: got DVID '7'"),
+        ({"12,2": ".,2"}, "MDV 1"),
+        ({",DV,": ",XX,"}, "no DV"),
+    ],
+)
+def test_a_table_whose_values_cannot_be_used_says_where(
+    tmp_path: Path, change: dict[str, str], words: str
+) -> None:
+    text = DV
+    for old, new in change.items():
+        text = text.replace(old, new)
+    path = tmp_path / "dv.csv"
+    path.write_text(text)
+    with pytest.raises(FaultyFile, match=words):
+        kt.posterior(OTTO, path)
+
+
+def test_censored_columns_of_monolix_and_nonmem_mean_the_same(tmp_path: Path) -> None:
+    rows = [
+        "1,0,10,20,.,1,.,.,.", "1,1,.,.,30,1,.,.,.",
+    ]  # fmt: skip
+    found = []
+    for last in ("1,24,.,.,1,1,1,.,.", "1,24,.,.,.,1,.,1,1", "1,24,.,.,<1,1,.,.,."):
+        path = tmp_path / "cens.csv"
+        path.write_text("\n".join(["ID,TIME,AMT,RATE,DV,DVID,CENS,BLQ,LLOQ", *rows, last]) + "\n")
+        found.append(kt.posterior(OTTO, path)["1"].one().draws.log_evidence)
+    assert found[0] == found[1] == found[2]

@@ -19,7 +19,17 @@ from kinetamine.observations import Observations
 from kinetamine.population import Patient
 from kinetamine.population.residual import ResidualError
 
-__all__ = ["INTERVAL", "Learned", "learn", "learnable", "prior_z", "resample", "sampled", "summary_of"]
+__all__ = [
+    "INTERVAL",
+    "Learned",
+    "learn",
+    "learn_from",
+    "learnable",
+    "prior_z",
+    "resample",
+    "sampled",
+    "summary_of",
+]
 
 #: weights are trusted up to this Pareto k and from this many effective draws
 MOST_K, LEAST_EFFECTIVE = 0.7, 400
@@ -129,14 +139,23 @@ def learn(
     regimen = Regimen.parse(doses, entries=set(spec.entries), fields=set(spec.dose_fields))
     start = min(dose.time_h for dose in regimen.doses)
     matched = match(spec, observations, allow_site_mismatch, start)
+    return learn_from(spec, regimen, matched, patient, residual, prior, method, n, seed)
+
+
+def learn_from(
+    spec: Any, doses: Any, matched: Matched, patient: Patient, residual: Mapping[str, str], prior: str, method: str,
+    n: int, seed: int,
+) -> Learned:  # fmt: skip
+    """What one model learns from values that were matched to its outputs; `doses`: Regimen, or a person's table."""
+    from kinetamine.dosing import Regimen
+
     errors = errors_of(spec, dict.fromkeys(matched.output), residual)
-    curves = Curves(
-        spec, regimen, patient, matched.time_h, observe=matched.output, parameter_error=prior != "published"
-    )
+    times = matched.time_h if isinstance(doses, Regimen) else None
+    curves = Curves(spec, doses, patient, times, observe=matched.output, parameter_error=prior != "published")
     target = Target(curves, matched.low, matched.high, np.zeros(1, int), matched.output, errors)
     draws = sampled(target, method, n, seed)
     p = predictive_probability(target, errors, matched, seed)
-    return Learned(spec, curves, target, matched, errors, draws, p, regimen, tuple(residual))
+    return Learned(spec, curves, target, matched, errors, draws, p, doses, tuple(residual))
 
 
 def sampled(target: Target, method: str = "auto", n: int = 10_000, seed: int = 0) -> Draws:

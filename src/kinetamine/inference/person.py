@@ -194,6 +194,10 @@ class Posterior:
         found = {}
         for one in self.learned:
             chosen = doses if doses is not None else one.doses
+            if hasattr(chosen, "is_dose"):
+                raise InputError(
+                    "doses", "nothing", "the doses to forecast, for the person of a table", "'84 mg nasal'"
+                )
             found[one.spec.id] = simulate(one.spec, chosen, self.people(n, seed, one.spec.id), **how)
         return next(iter(found.values())) if len(found) == 1 else Mixture(found, weights)
 
@@ -221,7 +225,7 @@ class Posterior:
         """Plain values, for JSON: what was observed, what follows, and `n` draws under ``people``."""
         return {
             "observations": self.observations.to_dict(),
-            "doses": [one.doses.describe() for one in self.learned],
+            "doses": [_described(one.doses) for one in self.learned],
             "patient": dict(self.patient.given),
             "weights": self.weights,
             "grade": self.grade,
@@ -282,6 +286,12 @@ class Posterior:
         )
 
 
+def _described(doses: Any) -> str:
+    if hasattr(doses, "describe"):
+        return str(doses.describe())
+    return f"{int(doses.is_dose.sum())} dose records of {doses.source}"
+
+
 def posterior(
     model: Any,
     doses: Any = None,
@@ -295,6 +305,7 @@ def posterior(
     n: int = 10_000,
     seed: int = 0,
     allow_site_mismatch: bool = False,
+    dv_unit: str | None = None,
 ) -> Any:
     """Learn a person's effects from measured values.
 
@@ -324,6 +335,9 @@ def posterior(
         Draws of importance sampling.
     seed : int
         The same seed gives the same draws, whatever the number of threads.
+
+    dv_unit : str, optional
+        Unit of DV in an event table; default that of each output.
 
     Returns
     -------
@@ -355,7 +369,7 @@ def posterior(
     if table.is_table(doses):
         return table.posterior(
             models, doses, residual=residual, prior=prior, method=method, n=n, seed=seed,
-            allow_site_mismatch=allow_site_mismatch, patient=patient,
+            allow_site_mismatch=allow_site_mismatch, patient=patient, dv_unit=dv_unit,
         )  # fmt: skip
     seen = _read(observations)
     if trace_back.is_range(doses):

@@ -53,6 +53,7 @@ class Posterior(
         _SEEN,
         python=None,
     )
+    dv_unit: Text | None = say(None, "Unit of DV in the table.", "UNIT", _SEEN, example="ng/mL")
     residual: dict[Text, Text] = say(
         {}, "A residual error that you state, graded assumed: 'S-ketamine=20 %'; repeat.", "OUTPUT=ERROR", _SEEN,
         example={"S-ketamine": "20 %"},
