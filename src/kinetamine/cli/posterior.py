@@ -53,7 +53,7 @@ _EXAMPLES = "\n".join(
 def posterior(asked: questions.Posterior, out: Out) -> None:
     """Learn from a person's levels or scores: what they say of him, of a dose, of the weeks to come."""
     from kinetamine.inference import TracedBack
-    from kinetamine.inference.person import posterior
+    from kinetamine.inference.entry import posterior
     from kinetamine.population import Patient
     from kinetamine.questions import people
 

@@ -6,8 +6,9 @@
 many people.
 """
 
+from kinetamine.inference.entry import posterior
 from kinetamine.inference.mixture import Mixture
-from kinetamine.inference.person import Posterior, posterior
+from kinetamine.inference.person import Posterior
 from kinetamine.inference.search import DoseSearch, search_dose
 from kinetamine.inference.trace_back import TracedBack
 

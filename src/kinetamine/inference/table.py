@@ -12,6 +12,7 @@ import numpy as np
 from kinetamine.errors import InputError
 from kinetamine.inference.learned import learn_from, learnable
 from kinetamine.inference.match import Matched
+from kinetamine.inference.person import Posterior
 from kinetamine.observations import Observation, Observations
 from kinetamine.observations.table import read_table
 from kinetamine.population import Patient
@@ -54,8 +55,6 @@ def posterior(
     n: int, seed: int, allow_site_mismatch: bool, dv_unit: str | None = None, **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A posterior for each person of a table who has a value; see `kinetamine.posterior`."""
-    from kinetamine.inference.person import Posterior
-
     if allow_site_mismatch:
         raise InputError("allow_site_mismatch", "True", "a table whose SITE says what was measured", "DVID")
     specs = [learnable(model) for model in models]
