@@ -469,6 +469,14 @@ def test_numbers_are_echoed_as_people_write_them():
     assert Dose(0, 0, rate=1.2, duration_h=48).amount == 57.6
 
 
+def test_a_models_own_drug_by_name():
+    dose = one("5 mg midazolam oral", drugs=["midazolam"])
+    assert (dose.drug, dose.describe()) == ("midazolam", "5 mg midazolam oral")
+    assert one("35 mg esketamine iv", drugs=["midazolam"]).drug == "S-ketamine"
+    with pytest.raises(DoseError, match="'midazolam'"):
+        Regimen.parse("5 mg midazolam oral")
+
+
 def test_two_sessions_at_one_moment_are_said():
     assert Regimen.parse("56 mg nasal weekly x 3; 28 mg nasal at day 8").said == (
         "2 doses nasal at 168 h: 56 mg, 28 mg",
@@ -588,6 +596,10 @@ def test_a_dose_keeps_amount_and_duration_of_the_three():
         {"entry": ""},
         {"entry": None},
         {"drug": "ketamine"},
+        {"drug": "esketamine"},
+        {"drug": "S-ketmine"},
+        {"drug": " "},
+        {"drug": 3},
         {"salt": "hcl"},
         {"steady_state": 3},
         {"steady_state": 1},

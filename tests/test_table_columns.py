@@ -304,3 +304,16 @@ def test_options_are_checked_and_named_by_each_face():
     assert in_python("missing", -99) == "missing=-99"
     assert on_command_line("zero_dose", True) == "--zero-dose"
     assert on_command_line("columns", "ID TIME") == "--columns 'ID TIME'"
+
+
+def test_categories_of_a_model():
+    class Form:
+        unit, range, values, reference = "1", None, (0, 1), 0
+        categories = ("tablet", "solution")
+
+    data = {"TIME": [0, 1, 2], "AMT": [5, 0, 0], "form": ["Tablet", "solution", "."]}
+    table = EventTable.read(data, {"form": Form()})
+    np.testing.assert_array_equal(table.columns["form"], [0, 1, np.nan])
+    assert uses(table)["form"] == "form"
+    faults = told(EventTable.read, data | {"form": ["tablet", "drops", "1"]}, {"form": Form()})
+    assert faults == ["row 2: got form 'drops'; expected tablet or solution; try tablet"]

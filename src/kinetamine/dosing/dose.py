@@ -5,20 +5,24 @@ Inside units: h, mg (of base), mg/h. Nothing here knows how doses are read; phra
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kinetamine.dosing.salts import SALTS
 from kinetamine.dosing.wording import describe
-from kinetamine.dosing.words import as_written
+from kinetamine.dosing.words import as_written, canonical_drug
 from kinetamine.errors import DoseError
 from kinetamine.substances import DRUGS
 
 __all__ = ["BASES", "DRUGS", "MAX_AMOUNT", "MAX_REPEATS", "MAX_TIME_H", "SALTS", "Dose"]
 
+#: no name of a drug: ketamine alone could be the racemate or either enantiomer
+_NO_DRUG = re.compile(r"\s*|ketamine", re.I)
 #: which weight an amount per kg is of
 BASES = ("weight", "ideal weight", "adjusted weight", "lean weight")
 #: an input shorter than this (h; 4 µs) would be lost beside the times of a plan
@@ -69,7 +73,8 @@ class Dose:
     entry : str
         The route, by the name a model knows it by: iv, im, nasal, oral, oral film …
     drug : str or None
-        ``"S-ketamine"``, ``"R-ketamine"``, ``"racemate"``; None is the model's own drug.
+        ``"S-ketamine"``, ``"R-ketamine"``, ``"racemate"``, or the drug of a model of another one; None is the
+        model's own drug.
     salt : str
         How the amount was stated, ``"base"`` or ``"HCl"``; `amount` is base in either case.
     duration_h : float or None
@@ -139,9 +144,7 @@ class Dose:
         if not isinstance(self.entry, str) or not self.entry.strip():
             raise DoseError(where, f"entry = {self.entry!r}", "the name of a route", "entry='iv'")
         if self.drug is not None and self.drug not in DRUGS:
-            raise DoseError(
-                where, f"drug = {self.drug!r}", "None or one of " + ", ".join(DRUGS), "drug='S-ketamine'"
-            )
+            self._check_other_drug(where)
         if self.salt not in SALTS:
             raise DoseError(where, f"salt = {self.salt!r}", "one of " + ", ".join(SALTS), "salt='base'")
         self._check_weight(where, put)
@@ -156,6 +159,19 @@ class Dose:
         if self.time_h + (self.count - 1) * self.every_h > MAX_TIME_H:
             raise DoseError(
                 where, f"{self.count} doses every {self.every_h:g} h", f"at most {MAX_TIME_H:g} h in all"
+            )
+
+    def _check_other_drug(self, where: str) -> None:
+        """A drug of a model of another substance; a slip of ketamine's own names is none."""
+        name = self.drug
+        slip = bool(not isinstance(name, str) or _NO_DRUG.fullmatch(name) or canonical_drug(name))
+        if not slip:
+            close = difflib.get_close_matches(str(name).lower(), [one.lower() for one in DRUGS], 1, 0.75)
+            slip = bool(close)
+        if slip:
+            known = ", ".join(DRUGS)
+            raise DoseError(
+                where, f"drug = {name!r}", f"None, {known} or a model's drug", "drug='S-ketamine'"
             )
 
     def _check_weight(self, where: str, put: Any) -> None:

@@ -99,11 +99,16 @@ def _brands() -> tuple[re.Pattern[str], re.Pattern[str]]:
 class Reader:
     """Reads one phrase, clause by clause."""
 
-    def __init__(self, whole: str, entries: Sequence[str], fields: Iterable[str]) -> None:
+    def __init__(
+        self, whole: str, entries: Sequence[str], fields: Iterable[str], drugs: Iterable[str] = ()
+    ) -> None:
         self.whole = " ".join(whole.split())
         self.text = plain(self.whole)
         self.at = 0
         self.entries = entries
+        #: names of drugs beside ketamine's own, as a model has them
+        self.drugs = {plain(drug): drug for drug in drugs if canonical_drug(drug) is None and drug.strip()}
+        self.other_drug = re.compile(rf"(?:{_either(self.drugs)}){_END}") if self.drugs else None
         # A field that is called like a unit could not be told from an amount.
         self.fields = {"sprays", *fields} - {*MASS, *TIME_WORDS}
         names = {n for route, words in ROUTES.items() for n in (route, *words)}
@@ -112,6 +117,7 @@ class Reader:
         self.vocabulary = [
             *names,
             *(w for ws in DRUG_WORDS.values() for w in ws),
+            *self.drugs,
             *SALT_WORDS,
             *KEYWORDS,
             *fields,
@@ -162,7 +168,7 @@ class Reader:
     # -- cures -----------------------------------------------------------------------------------------
 
     def _again(self, phrase: str, lenient: bool = False) -> Reader:
-        other = Reader(phrase, self.entries, self.fields)
+        other = Reader(phrase, self.entries, self.fields, self.drugs.values())
         other.lenient, other.cures = lenient, False
         return other
 
@@ -195,6 +201,8 @@ class Reader:
             draft.put("steady", 2 if match[1] else 1, "steady state")
         elif match := self.take(_DRUG):
             draft.put("drug", canonical_drug(match[0]), "drug")
+        elif self.other_drug is not None and (match := self.take(self.other_drug)):
+            draft.put("drug", self.drugs[" ".join(match[0].split())], "drug")
         elif match := self.take(_SALT):
             draft.put("salt", SALT_WORDS[" ".join(match[0].split())], "salt")
         elif match := self.take(self.routes):
@@ -577,14 +585,16 @@ def understood(
     return facts, reader.strange
 
 
-def read_phrase(text: str, *, entries: Sequence[str] = (), fields: Iterable[str] = ()) -> tuple[Dose, ...]:
+def read_phrase(
+    text: str, *, entries: Sequence[str] = (), fields: Iterable[str] = (), drugs: Iterable[str] = ()
+) -> tuple[Dose, ...]:
     """Read one phrase, or several joined by ``;`` or ``then``.
 
     Parameters
     ----------
     text : str
-    entries, fields : iterables of str, optional
-        Names of a model's entries and dose fields, known besides the usual ones.
+    entries, fields, drugs : iterables of str, optional
+        Names of a model's entries, dose fields and drug, known besides the usual ones.
 
     Raises
     ------
@@ -614,7 +624,7 @@ def read_phrase(text: str, *, entries: Sequence[str] = (), fields: Iterable[str]
             raise DoseError(where, "an empty phrase", "an amount and a route", "'35 mg iv over 40 min'")
         if len(phrase) > LONGEST:
             raise DoseError("dose", short(phrase), f"at most {LONGEST} characters", "';' between doses")
-        draft = Reader(phrase, entries, fields).read()
+        draft = Reader(phrase, entries, fields, drugs).read()
         follows = end if index and pieces[2 * index - 1].strip().lower() == "then" else 0.0
         if follows is None and draft.start_h is None:
             takes_time = draft.over_h is not None or draft.rate is not None or draft.volume_rate is not None

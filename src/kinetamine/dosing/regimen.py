@@ -72,6 +72,7 @@ class Regimen:
         *,
         entries: Iterable[str] = (),
         fields: Iterable[str] = (),
+        drugs: Iterable[str] = (),
     ) -> Regimen:
         """Read one phrase or several.
 
@@ -84,6 +85,8 @@ class Regimen:
             Names of a model's entries, known as routes besides the usual ones.
         fields : iterable of str, optional
             Names of a model's dose fields, for ``as 3 sprays``; sprays is always known.
+        drugs : iterable of str, optional
+            Drugs of models beside ketamine's, for ``5 mg midazolam oral``.
 
         Raises
         ------
@@ -103,7 +106,7 @@ class Regimen:
             raise DoseError(
                 "doses", repr(phrase)[:80], "a dose phrase or a list of them", "'35 mg iv over 40 min'"
             )
-        entries, fields = tuple(entries), tuple(fields)
+        entries, fields, drugs = tuple(entries), tuple(fields), tuple(drugs)
         doses: list[Dose] = []
         errors: list[InputError] = []
         for item in phrase:
@@ -113,7 +116,7 @@ class Regimen:
                 elif isinstance(item, Dose):
                     doses.append(item)
                 else:
-                    doses.extend(read_phrase(item, entries=entries, fields=fields))
+                    doses.extend(read_phrase(item, entries=entries, fields=fields, drugs=drugs))
             except InputError as error:
                 errors.append(error)
         if len(errors) == 1:

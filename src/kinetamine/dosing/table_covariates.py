@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinetamine.dosing.table_columns import canonical_covariate
+from kinetamine.dosing.table_source import MISSING
 
 if TYPE_CHECKING:
     from kinetamine.dosing.row_faults import RowFaults
@@ -50,6 +51,10 @@ def _read_words(at: Checked, name: str, index: int, covariate: Any) -> None:
     column = at.raw.columns[index]
     if column.dtype != pl.String:
         return
+    categories = getattr(covariate, "categories", None)
+    if categories:
+        _read_categories(at, name, index, categories)
+        return
     words = _WORDS.get(canonical_covariate(name))
     if words is None and covariate is not None and covariate.values and set(covariate.values) <= {0, 1}:
         words = _YES_NO
@@ -60,6 +65,20 @@ def _read_words(at: Checked, name: str, index: int, covariate: Any) -> None:
         said = ", ".join(f"{word} is {words[word]:g}" for word in lower.unique().to_list() if word in words)
         at.roles.notes[index] = said
         at.raw.columns[index] = lower.replace({word: f"{value:g}" for word, value in words.items()})
+
+
+def _read_categories(at: Checked, name: str, index: int, categories: tuple[str, ...]) -> None:
+    """The categories of a model as their numbers; another word is a fault."""
+    import polars as pl
+
+    column = at.raw.columns[index]
+    lower = column.str.strip_chars().str.to_lowercase()
+    numbers = {word.lower(): str(k) for k, word in enumerate(categories)}
+    known = [*numbers, *numbers.values(), *(one.lower() for one in MISSING)]
+    wrong = (~lower.is_in(known)).fill_null(False).to_numpy()
+    at.faults.add(wrong, lambda i: f"{name} {str(column[i])[:40]!r}", " or ".join(categories), categories[0])
+    at.raw.columns[index] = lower.replace(numbers).zip_with(pl.Series(~wrong), pl.Series(["."] * len(wrong)))
+    at.roles.notes[index] = ", ".join(f"{word} is {k}" for word, k in numbers.items())
 
 
 def _factor(at: Checked, name: str, index: int, covariate: Any) -> float:
