@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from kinetamine.errors import UnitError, UnknownName
 from kinetamine.formulas.evaluate import constant
-from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Relation, Unary, to_source
+from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Relation, Text, Unary, to_source
 from kinetamine.units import NUMBER, Unit
 
 __all__ = ["fits", "unit_of"]
@@ -131,6 +131,14 @@ def _unit(expr: Expr, units: Mapping[str, Unit], where: str) -> Unit | None:
         case Call("where", (condition, then, otherwise)):
             _unit(condition, units, where)
             return _same((then, otherwise), expr, units, where)
+        case Call("and" | "or" | "not", args):
+            for part in args:
+                _unit(part, units, where)
+            return NUMBER
+        case Text():
+            return NUMBER
+        case Call("abs" | "floor", (argument,)):
+            return _unit(argument, units, where)
         case Call("min" | "max", args):
             return _same(args, expr, units, where)
         case Call("sqrt", (argument,)):

@@ -12,7 +12,7 @@ import numpy as np
 from kinetamine.errors import UnknownName
 from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Relation, Unary, names
 
-__all__ = ["constant", "evaluate"]
+__all__ = ["JOINED", "SINGLE", "constant", "evaluate"]
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -62,7 +62,32 @@ _PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "/": np.divide,
     "^": _power,
 }
-_SINGLE: dict[str, Callable[[Any], Any]] = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt}
+
+
+def _special(name: str) -> Callable[[Any], Any]:
+    def function(value: Any) -> Any:
+        from scipy import special
+
+        return getattr(special, name)(value)
+
+    return function
+
+
+#: NumPy's (SciPy's) function of each function of one value
+SINGLE: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "floor": np.floor,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "lgamma": _special("gammaln"),
+    "erf": _special("erf"),
+}
+#: and of the words that join conditions
+JOINED: dict[str, Callable[..., Any]] = {"and": np.logical_and, "or": np.logical_or}
 
 
 def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
@@ -110,12 +135,17 @@ def _value(expr: Expr, env: Mapping[str, Any]) -> Any:
             return _PAIRS[op](_value(left, env), _value(right, env))
         case Unary(_, operand):
             return -_value(operand, env)
-        case Call("where", (Relation(op, left, right), then, otherwise)):
-            condition = _COMPARISONS[op](_value(left, env), _value(right, env))
-            return np.where(condition, _value(then, env), _value(otherwise, env))[()]
+        case Call("where", (condition, then, otherwise)):
+            return np.where(_value(condition, env), _value(then, env), _value(otherwise, env))[()]
+        case Relation(op, left, right):
+            return _COMPARISONS[op](_value(left, env), _value(right, env))
+        case Call("and" | "or" as func, args):
+            return functools.reduce(JOINED[func], [_value(a, env) for a in args])
+        case Call("not", (argument,)):
+            return np.logical_not(_value(argument, env))
         case Call("min" | "max" as func, args):
             pick = np.minimum if func == "min" else np.maximum
             return functools.reduce(pick, [_value(a, env) for a in args])
         case Call(func, (argument,)):
-            return _SINGLE[func](_value(argument, env))
+            return SINGLE[func](_value(argument, env))
     raise TypeError(f"not an expression: {expr!r}")

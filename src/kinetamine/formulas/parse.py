@@ -7,8 +7,12 @@ Text from outside is read by the parser below and never handed to Python. The gr
     sign        =  { "-" | "+" } power
     power       =  atom [ ("^" | "**") sign ]                    right to left, as in NONMEM and R
     atom        =  number | name | function "(" … ")" | "(" expression ")"
-    function    =  exp log sqrt (1 value)   min max (2 or more)   where(condition, if true, if false)
-    condition   =  expression ("<" | "<=" | ">" | ">=" | "==" | "!=") expression
+    function    =  exp log sqrt abs floor sin cos tanh lgamma erf (1 value)   min max (2 or more)
+                   where(condition, if true, if false)
+    condition   =  both { "or" both }
+    both        =  one { "and" one }
+    one         =  "not" one  |  "(" condition ")"  |  expression ("<" | "<=" | ">" | ">=" | "==" | "!=") expression
+                |  name ("==" | "!=") "'" category "'"
     name        =  letter { letter | digit | "_" }  |  "eta." name  |  "occ." name
 """
 
@@ -23,12 +27,14 @@ from kinetamine.errors import InputError, nearest
 from kinetamine.formulas.tree import (
     COMPARISONS,
     FUNCTIONS,
+    JOINED,
     Binary,
     Call,
     Expr,
     Name,
     Num,
     Relation,
+    Text,
     Unary,
     depth,
 )
@@ -43,24 +49,25 @@ _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)
+    | (?P<text>'[^'"\\]*'|"[^'"\\]*")
     | (?P<op>\*\*|<=|>=|==|!=|[-+*/^(),<>])
     )""",
     re.VERBOSE | re.ASCII,
 )
 
 _CURES = {
-    "&": "one where(…) inside another",
-    "|": "one where(…) inside another",
-    "~": "where(condition, a, b) with a and b changed round",
+    "&": "and",
+    "|": "or",
+    "~": "not",
     "=": "== to compare",
     "%": "a number, for example 0.2 for 20 %",
-    "'": "names and numbers only",
-    '"': "names and numbers only",
+    "'": "a category in quotes: where(form == 'tablet', a, b)",
+    '"': "a category in quotes: where(form == 'tablet', a, b)",
     "[": "round brackets",
     "{": "round brackets",
     "]": "round brackets",
     "}": "round brackets",
-    "!": "!= to compare",
+    "!": "!= to compare, or not",
     "#": "the key `note` for remarks",
     ";": "one entry per value",
     ":": "where(condition, if true, if false)",
@@ -74,7 +81,7 @@ _CURES = {
     "√": "sqrt(…)",
 }
 
-_GRAMMAR = "+ - * / ^ ( ), numbers, names, exp log sqrt min max, where(a < b, c, d)"
+_GRAMMAR = f"+ - * / ^ ( ), numbers, names, {' '.join(FUNCTIONS)}, as in where(a < b, c, d)"
 
 
 class _Parser:
@@ -192,6 +199,9 @@ class _Parser:
             return Num(value)
         if kind == "name":
             return self.call(word, column) if self.peek() == "(" else self.name(word, column)
+        if kind == "text":
+            wanted = "a category only beside == or != in the condition of where"
+            raise self.fault(column, word, wanted, "where(form == 'tablet', a, b)")
         if word == "(" and kind == "op":
             self.deeper(column)
             expr = self.sum()
@@ -207,6 +217,9 @@ class _Parser:
             raise self.fault(column, repr(word), "a dot only in eta.NAME or occ.NAME", f"{close[0]}.{tail}")
         if word in FUNCTIONS:
             raise self.fault(column, repr(word), "a function with its arguments", f"{word}(…)")
+        if word in JOINED:
+            wanted = "a name or a number; and, or, not join the conditions of where"
+            raise self.fault(column, repr(word), wanted, "where(a < b and c < d, e, f)")
         if word in ("eta", "occ"):
             raise self.fault(column, repr(word), "the name of the random effect as well", f"{word}.CL")
         return Name(word)
@@ -214,7 +227,7 @@ class _Parser:
     def call(self, word: str, column: int) -> Expr:
         if word not in FUNCTIONS:
             close = nearest(word, FUNCTIONS, 1)
-            others = {"ln": "log", "pow": "a ^ b", "if": "where", "ifelse": "where", "abs": "max(x, -x)"}
+            others = {"ln": "log", "pow": "a ^ b", "if": "where", "ifelse": "where", "gammaln": "lgamma"}
             cure = others.get(word, "")
             raise self.fault(
                 column,
@@ -239,20 +252,71 @@ class _Parser:
             raise self.fault(column, f"{word} with {len(args)} values", f"{wanted} of them", shape)
         return Call(word, tuple(args))
 
+    def word(self) -> str:
+        """The next word when it joins conditions."""
+        kind, word, _ = self.tokens[self.at]
+        return word if kind == "name" and word in JOINED else ""
+
     def condition(self) -> Expr:
-        left = self.sum()
+        return self.joined("or", lambda: self.joined("and", self.one))
+
+    def joined(self, word: str, below: Callable[[], Expr]) -> Expr:
+        parts = [below()]
+        while self.word() == word:
+            self.take()
+            parts.append(below())
+        return Call(word, tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def one(self) -> Expr:
+        """One condition: ``not`` of another, one in brackets, or a comparison."""
+        if self.word() == "not":
+            _, _, column = self.take()
+            self.deeper(column)
+            inner = self.one()
+            self.nested -= 1
+            return Call("not", (inner,))
+        if self.peek() == "(" and self.closes():
+            self.deeper(self.take()[2])
+            inner = self.condition()
+            self.need(")", "an operator or the closing bracket")
+            self.nested -= 1
+            return inner
+        left = self.side()
         op = self.peek()
         if op not in COMPARISONS:
             _, got, column = self.tokens[self.at]
             raise self.fault(
                 column, got if got == "the end" else repr(got), "a comparison", "where(a < b, c, d)"
             )
-        self.take()
-        right = self.sum()
+        _, _, column = self.take()
+        right = self.side()
         if self.peek() in COMPARISONS:
             column = self.tokens[self.at][2]
-            raise self.fault(column, repr(self.peek()), "one comparison", "one where(…) inside another")
+            raise self.fault(column, repr(self.peek()), "one comparison", f"a {op} b and b {self.peek()} c")
+        texts = [isinstance(side, Text) for side in (left, right)]
+        if any(texts) and (
+            all(texts) or op not in ("==", "!=") or not isinstance(right if texts[0] else left, Name)
+        ):
+            wanted = "a category beside == or != and a covariate"
+            raise self.fault(column, repr(op), wanted, "where(form == 'tablet', a, b)")
         return Relation(op, left, right)
+
+    def closes(self) -> bool:
+        """Whether a bracket that opens here holds a whole condition: what follows it belongs to no value."""
+        level = 0
+        for place in range(self.at, len(self.tokens)):
+            kind, word, _ = self.tokens[place]
+            level += (kind == "op") * ((word == "(") - (word == ")"))
+            if level == 0:
+                kind, word, _ = self.tokens[place + 1]
+                return (kind == "op" and word in (",", ")")) or (kind == "name" and word in JOINED)
+        return False
+
+    def side(self) -> Expr:
+        """One side of a comparison: a category in quotes, or an expression."""
+        if self.tokens[self.at][0] == "text":
+            return Text(self.take()[1][1:-1])
+        return self.sum()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from kinetamine.formulas.evaluate import constant
 from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Relation, Unary
 
 __all__ = ["to_sympy"]
+
+
+@functools.cache
+def _floor() -> Any:
+    """The floor of a number, flat between its steps."""
+    import sympy
+
+    class Floor(sympy.Function):  # type: ignore[misc]
+        nargs = 1
+
+        @classmethod
+        def eval(cls, value: Any) -> Any:
+            return sympy.floor(value) if value.is_number else None
+
+        def fdiff(self, argindex: int = 1) -> Any:
+            return sympy.Integer(0)
+
+    return Floor
 
 
 def to_sympy(expr: Expr, symbols: dict[str, Any] | None = None) -> Any:
@@ -53,9 +72,14 @@ def to_sympy(expr: Expr, symbols: dict[str, Any] | None = None) -> Any:
                 return relations[op](convert(left), convert(right))
             case Call("where", (condition, then, otherwise)):
                 return sympy.Piecewise((convert(then), convert(condition)), (convert(otherwise), True))
+            case Call("and" | "or" | "not" as func, args):
+                joined = {"and": sympy.And, "or": sympy.Or, "not": sympy.Not}
+                return joined[func](*(convert(a) for a in args))
             case Call(func, args):
                 known = {"exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt}
-                known |= {"min": sympy.Min, "max": sympy.Max}
+                known |= {"min": sympy.Min, "max": sympy.Max, "abs": sympy.Abs, "floor": _floor()}
+                known |= {"sin": sympy.sin, "cos": sympy.cos, "tanh": sympy.tanh}
+                known |= {"lgamma": sympy.loggamma, "erf": sympy.erf}
                 return known[func](*(convert(a) for a in args))
         raise TypeError(f"not an expression: {node!r}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kinetamine.errors import UnknownName
+from kinetamine.formulas.evaluate import JOINED, SINGLE
 from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Relation, Unary
 
 __all__ = ["Tape"]
@@ -24,8 +25,8 @@ _PAIRS: dict[str, Callable[..., Any]] = {
     "==": np.equal,
     "!=": np.not_equal,
 }
-_CALLS: dict[str, Callable[..., Any]] = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "where": np.where}
-_CHAINS: dict[str, Callable[..., Any]] = {"min": np.minimum, "max": np.maximum}
+_CALLS: dict[str, Callable[..., Any]] = {**SINGLE, "where": np.where, "not": np.logical_not}
+_CHAINS: dict[str, Callable[..., Any]] = {"min": np.minimum, "max": np.maximum, **JOINED}
 
 
 class Tape:
@@ -125,7 +126,7 @@ class Tape:
                 return self._power(self.add(base), self.add(exponent))
             case Binary(op, left, right) | Relation(op, left, right):
                 return self._operation(_PAIRS[op], self.add(left), self.add(right))
-            case Call("min" | "max" as func, args):
+            case Call("min" | "max" | "and" | "or" as func, args):
                 places = [self.add(a) for a in args]
                 first = places[0]
                 for other in places[1:]:

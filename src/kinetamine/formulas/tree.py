@@ -8,12 +8,15 @@ from typing import TypeAlias
 __all__ = [
     "COMPARISONS",
     "FUNCTIONS",
+    "JOINED",
+    "SINGLE",
     "Binary",
     "Call",
     "Expr",
     "Name",
     "Num",
     "Relation",
+    "Text",
     "Unary",
     "children",
     "depth",
@@ -21,8 +24,12 @@ __all__ = [
     "to_source",
 ]
 
+#: functions of one value
+SINGLE = ("exp", "log", "sqrt", "abs", "floor", "sin", "cos", "tanh", "lgamma", "erf")
 #: function name → smallest and largest number of arguments
-FUNCTIONS = {"exp": (1, 1), "log": (1, 1), "sqrt": (1, 1), "min": (2, 50), "max": (2, 50), "where": (3, 3)}
+FUNCTIONS = {**dict.fromkeys(SINGLE, (1, 1)), "min": (2, 50), "max": (2, 50), "where": (3, 3)}
+#: words that join conditions
+JOINED = ("and", "or", "not")
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -39,6 +46,13 @@ class Name:
     """A name; random effects carry their prefix: ``eta.V1``, ``occ.D1``."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A category of a covariate; stands only beside ``==`` and ``!=``."""
+
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,9 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One of the functions of the grammar; the first argument of ``where`` is a `Relation`."""
+    """One of the functions of the grammar; the first argument of ``where`` is a condition: a `Relation`, or ``and``,
+    ``or``, ``not`` of conditions.
+    """
 
     func: str
     args: tuple[Expr, ...]
@@ -68,14 +84,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A condition; stands only in the first place of ``where``."""
+    """A comparison; stands only in conditions."""
 
     op: str
     left: Expr
     right: Expr
 
 
-Expr: TypeAlias = Num | Name | Unary | Binary | Call | Relation
+Expr: TypeAlias = Num | Name | Text | Unary | Binary | Call | Relation
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -139,12 +155,28 @@ def to_source(expr: Expr) -> str:
     return _source(expr)[0]
 
 
+def _joined(expr: Call) -> str:
+    """A condition; brackets round every joined part."""
+
+    def part(condition: Expr) -> str:
+        text = _source(condition)[0]
+        return f"({text})" if isinstance(condition, Call) else text
+
+    if expr.func == "not":
+        return f"not ({_source(expr.args[0])[0]})"
+    return f" {expr.func} ".join(part(a) for a in expr.args)
+
+
 def _source(expr: Expr) -> tuple[str, int]:
     """Text and how tightly its outermost operator binds."""
     if isinstance(expr, Num):
         return _number(expr.value), 5
     if isinstance(expr, Name):
         return expr.id, 5
+    if isinstance(expr, Text):
+        return f"'{expr.value}'", 5
+    if isinstance(expr, Call) and expr.func in JOINED:
+        return _joined(expr), 0
     if isinstance(expr, Call):
         return f"{expr.func}({', '.join(_source(a)[0] for a in expr.args)})", 5
     if isinstance(expr, Relation):

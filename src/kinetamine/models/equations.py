@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinetamine.engine.nonlinear import Equations
+from kinetamine.errors import InputError
 from kinetamine.formulas.symbolic import to_sympy
 from kinetamine.formulas.tree import names
 from kinetamine.models.compile import Compiled
@@ -52,6 +53,12 @@ def _text(expr: Any) -> str:
         def _print_Symbol(self, symbol: Any) -> str:
             return str(symbol.name)
 
+        def _print_Floor(self, call: Any) -> str:
+            return f"math.floor({self._print(call.args[0])})"
+
+        def _print_sign(self, call: Any) -> str:
+            return f"math.copysign(1.0, {self._print(call.args[0])})"
+
         def _print_Heaviside(self, call: Any) -> str:
             return f"(1.0 if {self._print(call.args[0])} > 0 else 0.0)"
 
@@ -80,6 +87,11 @@ def write_equations(model: Compiled) -> Written:
     symbols.update({name: sympy.Symbol(f"p[{k}]", real=True) for k, name in enumerate(used)})
     symbols["time"] = sympy.Symbol("t", real=True)
     right = [to_sympy(e, dict(symbols)) for e in model.equations]
+    moving = {*(symbols[name] for name in states), symbols["time"]}
+    for expr in right:
+        if any(call.free_symbols & moving for call in expr.atoms(sympy.loggamma)):
+            wanted = "lgamma of what does not change with time"
+            raise InputError(f"model {model.spec.id}", "lgamma of an amount or of time in a flow", wanted)
     jacobian = []
     for i, expr in enumerate(right):
         for k, name in enumerate(model.states):
