@@ -14,8 +14,9 @@ from kinetamine.errors import Fault, InputError, NoData
 from kinetamine.models import library
 from kinetamine.models.keyed import Keyed
 from kinetamine.models.link import side_by_side
-from kinetamine.models.spec import Drug, ModelSpec
+from kinetamine.models.spec import ModelSpec
 from kinetamine.records import Record, read_toml, unknown
+from kinetamine.substances import Drug
 
 __all__ = ["ADULT", "Choice", "age_span", "choices", "fitting", "of_group", "pk_models", "together", "usual"]
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from kinetamine.errors import Fault
 from kinetamine.models import library
-from kinetamine.models.spec import Drug
 from kinetamine.records import Record, Seen, read_toml, unknown
+from kinetamine.substances import Drug
 
 __all__ = ["Route", "Settings", "settings"]
 

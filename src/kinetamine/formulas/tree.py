@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "children",
     "depth",
     "names",
+    "replaced",
     "to_source",
 ]
 
@@ -112,6 +114,30 @@ def depth(expr: Expr) -> int:
         deepest = max(deepest, level)
         todo.extend((child, level + 1) for child in children(node))
     return deepest
+
+
+def replaced(expr: Expr, new: Callable[[Expr], Expr | None]) -> Expr:
+    """A formula with some of its parts replaced: `new` gives what stands for a part, or None to look inside it.
+
+    Examples
+    --------
+    >>> from kinetamine.formulas.parse import parse
+    >>> to_source(replaced(parse("a + b"), lambda e: Num(1.0) if e == Name("a") else None))
+    '1 + b'
+    """
+    found = new(expr)
+    if found is not None:
+        return found
+    match expr:
+        case Unary(op, operand):
+            return Unary(op, replaced(operand, new))
+        case Binary(op, left, right):
+            return Binary(op, replaced(left, new), replaced(right, new))
+        case Relation(op, left, right):
+            return Relation(op, replaced(left, new), replaced(right, new))
+        case Call(func, args):
+            return Call(func, tuple(replaced(a, new) for a in args))
+    return expr
 
 
 def names(expr: Expr) -> set[str]:

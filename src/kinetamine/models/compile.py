@@ -19,7 +19,7 @@ import numpy as np
 from kinetamine.engine.linear import Structure
 from kinetamine.formulas.evaluate import evaluate
 from kinetamine.formulas.parse import parse
-from kinetamine.formulas.tree import Binary, Expr, Name, Num, Unary, names
+from kinetamine.formulas.tree import Binary, Call, Expr, Name, Num, Unary, names, replaced
 from kinetamine.models.spec import ModelSpec
 
 __all__ = ["Compiled", "PartFormulas", "affine_terms", "compile_model", "linear_terms"]
@@ -69,6 +69,10 @@ class Compiled:
         Outputs that are anything else.
     equations : tuple of Expr
         dx/dt of each state (when not `linear`).
+    starts : tuple of PartFormulas
+        Amounts that are there before anything is given, as fractions of 1 mg.
+    follows : bool
+        Whether something depends on the last dose: then each dose begins a version of the patient.
     """
 
     spec: ModelSpec
@@ -81,6 +85,13 @@ class Compiled:
     sums: dict[str, tuple[tuple[int, Expr], ...]]
     formulas: dict[str, Expr]
     equations: tuple[Expr, ...]
+    starts: tuple[PartFormulas, ...] = ()
+    follows: bool = False
+
+    @property
+    def from_dose(self) -> bool:
+        """Whether the time of the first dose must be told to the engine: it is not the first thing that enters."""
+        return bool(self.starts) or self.follows
 
     def watched(self, outputs: tuple[str, ...]) -> tuple[int, ...]:
         """States that must be observed for the outputs that are formulas."""
@@ -123,6 +134,17 @@ class Compiled:
         return np.array(rows).reshape(len(rows), *shape)
 
 
+def _since_dose(expr: Expr) -> Expr:
+    """Time after the last dose in terms of what the engine knows: the time, and when the last dose was."""
+
+    def new(node: Expr) -> Expr | None:
+        if node == Name("tad"):
+            return Call("max", (Binary("-", Name("time"), Name("last_dose_at")), Num(0.0)))
+        return None
+
+    return replaced(expr, new)
+
+
 def linear_terms(expr: Expr, states: Mapping[str, int]) -> dict[int, Expr] | None:
     """Coefficients of an expression that is a sum of states times state-free factors; None when it is not.
 
@@ -135,7 +157,7 @@ def linear_terms(expr: Expr, states: Mapping[str, int]) -> dict[int, Expr] | Non
     >>> linear_terms(parse("Vmax * a / (Km + a)"), {"a": 0}) is None
     True
     """
-    if "time" in names(expr):
+    if names(expr) & {"time", "last_dose"}:
         return None
     found = affine_terms(expr, states)
     if found is None or None in found:
@@ -208,7 +230,7 @@ def _compile(spec_key: _ByDigest) -> Compiled:
                 equations[row] = Binary("+" if sign > 0 else "-", old, whole)
         found = linear_terms(rate, states)
         if found is None or any(
-            y is not None and (names(y) & states.keys() or "time" in names(y)) for *_, y in rows
+            y is not None and (names(y) & states.keys() or names(y) & {"time", "last_dose"}) for *_, y in rows
         ):
             linear = False
             return
@@ -219,17 +241,17 @@ def _compile(spec_key: _ByDigest) -> Compiled:
         if flow.from_ is not None:
             rows.append((states[flow.from_], -1.0, None))
         if flow.to is not None:
-            rows.append((states[flow.to], 1.0, parse(flow.yield_) if flow.yield_ else None))
-        add(parse(flow.rate), rows)
+            rows.append((states[flow.to], 1.0, _since_dose(parse(flow.yield_)) if flow.yield_ else None))
+        add(_since_dose(parse(flow.rate)), rows)
     for name, site in spec.effect_sites.items():
-        gap = Binary("-", parse(site.follows), Name(name))
-        add(Binary("*", parse(site.rate or "0"), gap), [(states[name], 1.0, None)])
+        gap = Binary("-", _since_dose(parse(site.follows)), Name(name))
+        add(Binary("*", _since_dose(parse(site.rate or "0")), gap), [(states[name], 1.0, None)])
 
     sums: dict[str, tuple[tuple[int, Expr], ...]] = {}
     formulas: dict[str, Expr] = {}
     for name, output in spec.outputs.items():
         factor = Num(spec.output_factor[name])
-        formula = parse(output.value)
+        formula = _since_dose(parse(output.value))
         found = linear_terms(formula, states)
         if found is None:
             formulas[name] = Binary("*", factor, formula)
@@ -249,6 +271,12 @@ def _compile(spec_key: _ByDigest) -> Compiled:
         sums,
         formulas,
         tuple(equations),
+        tuple(
+            PartFormulas(states[name], parse(c.start), None, None, None)
+            for name, c in spec.compartments.items()
+            if c.start is not None
+        ),
+        any(names(e) & {"last_dose", "last_dose_at"} for e in (*equations, *formulas.values())),
     )
 
 

@@ -190,6 +190,8 @@ def _checked(content: bytes, name: str, path: Path | None, shipped: bool) -> Mod
         more = [Fault(name, f"{many} more faults", "a model file")] if many > 0 else []
         raise FaultyFile(name, faults[: sense.MOST_FAULTS] + more)
 
+    if any(covariate.categories for covariate in record.covariates.values()):
+        record = sense.numbered(found)
     record._digest, record._path, record._text, record._shipped = digest, path, text, shipped
     record._warnings = tuple(found.warnings)
     record._inherited = tuple(r for r in base.entries if r not in data.get("entries", {})) if base else ()

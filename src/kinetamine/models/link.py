@@ -17,7 +17,7 @@ from typing import Any
 from kinetamine import substances
 from kinetamine.errors import InputError, NoData
 from kinetamine.formulas.parse import parse
-from kinetamine.formulas.tree import Binary, Call, Expr, Name, Relation, Unary, to_source
+from kinetamine.formulas.tree import Expr, Name, replaced, to_source
 from kinetamine.models import library
 from kinetamine.models.spec import Drive, ModelSpec, Output
 
@@ -190,21 +190,10 @@ def _others(drive: Drive, drug: str, otherwise: str) -> str:
 def _rewritten(text: str, new: Mapping[str, Expr]) -> str:
     """A formula with names replaced."""
 
-    def swap(node: Expr) -> Expr:
-        match node:
-            case Name(id):
-                return new.get(id, node)
-            case Unary(op, operand):
-                return Unary(op, swap(operand))
-            case Binary(op, left, right):
-                return Binary(op, swap(left), swap(right))
-            case Relation(op, left, right):
-                return Relation(op, swap(left), swap(right))
-            case Call(func, args):
-                return Call(func, tuple(swap(a) for a in args))
-        return node
+    def swap(node: Expr) -> Expr | None:
+        return new.get(node.id) if isinstance(node, Name) else None
 
-    return to_source(swap(parse(text)))
+    return to_source(replaced(parse(text), swap))
 
 
 def _renaming(spec: ModelSpec, tables: Iterable[str]) -> dict[str, Expr]:
@@ -238,7 +227,8 @@ def _moved(spec: ModelSpec, new: Mapping[str, Expr]) -> dict[str, dict[str, Any]
         },
         "individual": {own(n): text(f) for n, f in spec.individual.items()},
         "compartments": {
-            own(n): c.model_copy(update={"volume": text(c.volume)}) for n, c in spec.compartments.items()
+            own(n): c.model_copy(update={"volume": text(c.volume), "start": text(c.start)})
+            for n, c in spec.compartments.items()
         },
         "effect_sites": {
             own(n): s.model_copy(update={"follows": text(s.follows), "rate": text(s.rate)})

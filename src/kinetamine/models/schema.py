@@ -62,9 +62,9 @@ def read(data: dict[str, Any], file: str) -> tuple[ModelSpec | None, list[Fault]
 
     Examples
     --------
-    >>> record, faults, broken = read({"format": 1, "drug": "S-ketamin"}, "mine.toml")
+    >>> record, faults, broken = read({"format": 1, "drug": "S-ketamine", "kind": "pkpd"}, "mine.toml")
     >>> print(faults[0])
-    mine.toml: drug: got 'S-ketamin'; expected S-ketamine or R-ketamine or racemate; try drug = "S-ketamine"
+    mine.toml: kind: got 'pkpd'; expected pk or effect; try kind = "pk"
     """
     data, faults = _meant_tables(data, file)
     try:

@@ -6,6 +6,7 @@ A name whose own definition is broken is passed over where it is used, so one sl
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,17 +19,31 @@ from kinetamine.errors import Fault, InputError, UnitError, nearest
 from kinetamine.formulas.dimensions import fits, unit_of
 from kinetamine.formulas.evaluate import constant, evaluate
 from kinetamine.formulas.parse import parse
-from kinetamine.formulas.tree import FUNCTIONS, Expr, names, to_source
+from kinetamine.formulas.tree import (
+    FUNCTIONS,
+    JOINED,
+    Expr,
+    Name,
+    Num,
+    Relation,
+    Text,
+    names,
+    replaced,
+    to_source,
+)
 from kinetamine.models.spec import ModelSpec
+from kinetamine.substances import DRUGS
 from kinetamine.units import MASS, NUMBER, TIME, VOLUME, Unit, unit
 
-__all__ = ["RESERVED", "Derived", "Examination", "derive", "examine", "try_typical"]
+__all__ = ["RESERVED", "Derived", "Examination", "derive", "examine", "numbered", "try_typical"]
 
 #: past this many there is no use in looking for more
 MOST_FAULTS = 50
 
+#: names of what changes while time goes on: time since the first dose, time after the last one, its amount
+MOVING = ("time", "tad", "last_dose")
 #: names that mean something in formulas already
-RESERVED = {*FUNCTIONS, "time", "amount", "eta", "occ"}
+RESERVED = {*FUNCTIONS, *JOINED, *MOVING, "amount", "eta", "occ", "last_dose_at"}
 
 
 @dataclass(frozen=True)
@@ -167,9 +182,10 @@ def _formulas(found: Examination) -> None:
     for name, text in spec.individual.items():
         _read(found, f"individual.{name}", text, fixed)
         fixed.add(name)
-    moving = {*fixed, "time", *spec.compartments, *spec.drives}
+    moving = {*fixed, *MOVING, *spec.compartments, *spec.drives}
     for name, compartment in spec.compartments.items():
         _read(found, f"compartments.{name}.volume", compartment.volume, fixed)
+        _read(found, f"compartments.{name}.start", compartment.start, fixed)
     for name, site in spec.effect_sites.items():
         _read(found, f"effect_sites.{name}.follows", site.follows, moving)
         _read(found, f"effect_sites.{name}.rate", site.rate, moving)
@@ -198,12 +214,73 @@ def _read(found: Examination, place: str, text: str | None, allowed: set[str]) -
     except InputError as error:
         found.faults.extend(error.faults)
         return
+    expr = _numbered(found, place, expr)
     unknown = names(expr) - allowed
     if not unknown:
         found.formulas[place] = expr
     for name in sorted(unknown - found.broken) if len(found.faults) < MOST_FAULTS else ():
         expected, cure = _why_unknown(found.spec, name, allowed, place)
         found.fault(place, repr(name), expected, cure)
+
+
+def _numbered(found: Examination, place: str, expr: Expr) -> Expr:
+    """A formula with categories as their numbers."""
+
+    def new(node: Expr) -> Expr | None:
+        if not isinstance(node, Relation) or not any(isinstance(s, Text) for s in (node.left, node.right)):
+            return None
+        word, name = (node.left, node.right) if isinstance(node.left, Text) else (node.right, node.left)
+        assert isinstance(word, Text) and isinstance(name, Name)
+        covariate = found.spec.covariates.get(name.id)
+        known = (covariate.categories if covariate else None) or ()
+        if word.value not in known:
+            cure = " or ".join(map(repr, nearest(word.value, known) or known))
+            wanted = f"a category of {name.id}" if known else "a covariate with categories"
+            cure = cure or f'{name.id} = {{ categories = ["{word.value}", "…"], reference = "{word.value}" }}'
+            found.fault(place, repr(word.value), wanted, cure)
+            return Num(0.0)
+        return Relation(node.op, name, Num(float(known.index(word.value))))
+
+    return replaced(expr, new)
+
+
+def numbered(found: Examination) -> ModelSpec:
+    """The model with its categories as numbers in every formula."""
+    spec = found.spec
+
+    def text(place: str, formula: str | None) -> str | None:
+        return formula if formula is None else to_source(found.formulas[place])
+
+    def each(table: str, *keys: str) -> dict[str, Any]:
+        return {
+            name: record.model_copy(
+                update={key: text(f"{table}.{name}.{key.rstrip('_')}", getattr(record, key)) for key in keys}
+            )
+            for name, record in getattr(spec, table).items()
+        }
+
+    entries = {
+        route: tuple(
+            part.model_copy(
+                update={
+                    key: text(f"entries.{route}[{i}].{key}", getattr(part, key))
+                    for key in ("fraction", "lag", "duration", "rate")
+                }
+            )
+            for i, part in enumerate(parts)
+        )
+        for route, parts in spec.entries.items()
+    }
+    return spec.model_copy(
+        update={
+            "individual": {n: text(f"individual.{n}", f) for n, f in spec.individual.items()},
+            "compartments": each("compartments", "volume", "start"),
+            "effect_sites": each("effect_sites", "follows", "rate"),
+            "flows": each("flows", "rate", "yield_"),
+            "outputs": each("outputs", "value", "baseline"),
+            "entries": entries,
+        }
+    )
 
 
 def _why_unknown(spec: ModelSpec, name: str, allowed: set[str], place: str) -> tuple[str, str]:
@@ -216,8 +293,8 @@ def _why_unknown(spec: ModelSpec, name: str, allowed: set[str], place: str) -> t
             return f"a random effect of level {level} written {other}.{tail}", f"{other}.{tail}"
         close = nearest(name, {n for n in allowed if n.startswith(head + ".")}, 2)
         return "a random effect of [variability]", " or ".join(close) or f'etas = ["{tail}"] there'
-    if name == "time":
-        return "no time here, as this is one value per patient", "time in [flows] or [outputs]"
+    if name in MOVING:
+        return f"no {name} here, as this is one value per patient", f"{name} in [flows] or [outputs]"
     if name == "amount":
         return "amount only in [dose_fields]", 'a dose field with default = "amount"'
     if name in ("eta", "occ"):
@@ -244,7 +321,7 @@ def _unused(found: Examination) -> None:
         used |= names(expr)
     for table in ("parameters", "covariates", "individual", "drives", "dose_fields"):
         for name in getattr(spec, table):
-            if name not in used:
+            if name not in used and name != "molar_mass":
                 found.warnings.append(f"{table}.{name} is not used by any formula")
     for prefix, etas in (("eta", spec.subject_etas), ("occ", spec.occasion_etas)):
         for name in etas:
@@ -273,6 +350,14 @@ def _ranges(found: Examination) -> None:
                 found.fault(
                     f"{place}.reference", f"{reference:g}", f"a value in the range {low:g} to {high:g}"
                 )
+        if covariate.categories is not None:
+            known = covariate.categories
+            if len(set(known)) < len(known):
+                found.fault(f"{place}.categories", str(list(known)), "different words")
+            if covariate.values or covariate.range:
+                found.fault(place, "categories and numbers", "one of them", "categories alone")
+            if reference not in range(len(known)):
+                found.fault(f"{place}.reference", f"{reference:g}", "one of its categories", repr(known[0]))
         if covariate.values is not None and reference not in covariate.values:
             allowed = ", ".join(f"{v:g}" for v in covariate.values)
             found.fault(f"{place}.reference", f"{reference:g}", f"one of its values ({allowed})")
@@ -326,8 +411,22 @@ def _known(found: Examination, place: str, name: str, known: Iterable[str], what
         found.fault(place, repr(name), what, close or (f"one of {some}" if some else ""))
 
 
+def _drug(found: Examination) -> None:
+    """A name near one of the known drugs is a slip; any other is another drug's."""
+    drug = found.spec.drug
+    if drug in DRUGS:
+        return
+    words = {"ketamine": "racemate", "esketamine": "S-ketamine", "arketamine": "R-ketamine"}
+    close = difflib.get_close_matches(drug.lower(), [*words, *(d.lower() for d in DRUGS)], 1, 0.8)
+    if close:
+        meant = words.get(close[0]) or next(d for d in DRUGS if d.lower() == close[0])
+        wanted = " or ".join(DRUGS) + ", or the name of another drug"
+        found.fault("drug", repr(drug), wanted, f'drug = "{meant}"')
+
+
 def _structure(found: Examination) -> None:
     spec = found.spec
+    _drug(found)
     if spec.status == "incomplete":
         if not spec.missing:
             found.fault(
@@ -374,6 +473,7 @@ def _structure(found: Examination) -> None:
             _known(found, f"{place}.to", part.to, spec.compartments, "a compartment")
     touched = {f.from_ for f in spec.flows.values()} | {f.to for f in spec.flows.values()}
     touched |= {part.to for parts in spec.entries.values() for part in parts}
+    touched |= {name for name, compartment in spec.compartments.items() if compartment.start is not None}
     for name in spec.compartments:
         if name not in touched and spec.status != "incomplete":
             found.warnings.append(f"compartments.{name} has no flow and no entry")
@@ -456,7 +556,7 @@ def derive(found: Examination) -> Derived:
     """
     spec = found.spec
     derived = Derived()
-    units: dict[str, Unit] = {"time": TIME, "amount": NUMBER}
+    units: dict[str, Unit] = {"time": TIME, "tad": TIME, "last_dose": MASS, "amount": NUMBER}
     units |= {f"eta.{n}": NUMBER for n in spec.subject_etas} | {
         f"occ.{n}": NUMBER for n in spec.occasion_etas
     }
@@ -480,6 +580,7 @@ def derive(found: Examination) -> Derived:
         units[name] = MASS
         derived.derived_units[name] = str(MASS)
         _want(found, f"compartments.{name}.volume", units, VOLUME, "a volume")
+        _want(found, f"compartments.{name}.start", units, MASS, "an amount")
     for name, drive in spec.drives.items():
         units[name] = MASS / VOLUME
         read = _read_unit(found, f"drives.{name}.unit", drive.unit)
@@ -626,6 +727,9 @@ def try_typical(found: Examination, factors: Mapping[str, float]) -> None:
             found.fault(
                 f"compartments.{name}.volume", f"{number:g} L for the reference patient", "more than 0"
             )
+        number = value(f"compartments.{name}.start")
+        if number is not None and number < 0:
+            found.fault(f"compartments.{name}.start", f"{number:g} for the reference patient", "0 or more")
     for route, parts in spec.entries.items():
         shares = []
         for i in range(len(parts)):

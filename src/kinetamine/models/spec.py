@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, Strict, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
 
 from kinetamine.records import Seen
 from kinetamine.records.bibliography import Source
-from kinetamine.substances import Drug
 
 __all__ = [
     "Applies",
@@ -125,15 +133,30 @@ class Limit(_Record):
 
 
 class Covariate(_Record):
-    """A property of the patient; in formulas a plain number in its declared unit."""
+    """A property of the patient; in formulas a plain number in its declared unit, or a category in quotes.
 
-    unit: UnitText = Field(description="unit of the plain number", examples=["kg"])
-    reference: Number = Field(description="value of the typical patient", examples=[70])
+    Categories are numbered from 0 in their order; `reference` is the number of one.
+    """
+
+    unit: UnitText = Field(default="1", description="unit of the plain number", examples=["kg"])
+    reference: Number = Field(description="value (or category) of the typical patient", examples=[70])
     range: Range | None = Field(default=None, description="hard physical limits", examples=[[1, 300]])
     values: tuple[Number, ...] | None = Field(
         default=None, description="the only allowed values", examples=[[0, 1]]
     )
+    categories: tuple[Label, ...] | None = Field(
+        default=None, min_length=2, description="words instead of numbers", examples=[["tablet", "solution"]]
+    )
     note: Text | None = Field(default=None, description="a remark")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbered(cls, data: Any) -> Any:
+        """A category as reference is its number."""
+        words = data.get("categories") if isinstance(data, dict) else None
+        if isinstance(words, list | tuple) and data.get("reference") in words:
+            return {**data, "reference": list(words).index(data["reference"])}
+        return data
 
 
 class Parameter(_Sourced):
@@ -175,6 +198,11 @@ class Compartment(_Record):
 
     analyte: Label | None = Field(default=None, description="what is in it", examples=["S-ketamine"])
     volume: Formula | None = Field(default=None, description="volume of distribution", examples=["V1_i"])
+    start: Formula | None = Field(
+        default=None,
+        description="amount before anything is given, and after a reset",
+        examples=["kin / kout"],
+    )
     note: Text | None = Field(default=None, description="a remark")
 
 
@@ -311,6 +339,12 @@ class Check(_Sourced):
     )
 
 
+def _grams_per_mole(value: Any) -> Any:
+    """A bare number is in g/mol."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"value": value, "unit": "g/mol"} if number else value
+
+
 class ModelSpec(_Record):
     """A whole model file, with what was derived from it.
 
@@ -349,7 +383,13 @@ class ModelSpec(_Record):
     title: Text = Field(
         default="", description="one line for people", examples=["S-ketamine after IV infusion in adults"]
     )
-    drug: Drug = Field(description="what a dose of this model is", examples=["S-ketamine"])
+    drug: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,+()-]{0,59}$")] = Field(
+        description="what a dose of this model is: S-ketamine, R-ketamine, racemate, or another drug",
+        examples=["S-ketamine"],
+    )
+    molar_mass: Annotated[Parameter | None, BeforeValidator(_grams_per_mole)] = Field(
+        default=None, description="of the drug, g/mol; `molar_mass` in formulas", examples=[237.73]
+    )
     sampling: Literal["arterial", "venous", "not stated"] = Field(
         default="not stated", description="sampling site"
     )
@@ -399,6 +439,17 @@ class ModelSpec(_Record):
         description="a model of the library whose tables this one starts from; its own entries are added",
         examples=["derived_racemate_venous"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weighed(cls, data: Any) -> Any:
+        """The molar mass is a parameter like others."""
+        if not isinstance(data, dict) or "molar_mass" not in data:
+            return data
+        mass, parameters = _grams_per_mole(data["molar_mass"]), data.get("parameters", {})
+        if not isinstance(parameters, dict) or "molar_mass" in parameters:
+            return data
+        return {**data, "parameters": {**parameters, "molar_mass": mass}}
 
     _digest: str = PrivateAttr("")
     _path: Path | None = PrivateAttr(None)

@@ -14,7 +14,7 @@ import numpy as np
 from kinetamine import units
 from kinetamine.errors import CovariateError, InputError
 
-__all__ = ["FOUR", "Evenly", "Table", "check_allowed", "number", "spread"]
+__all__ = ["FOUR", "Evenly", "Table", "check_allowed", "coded", "number", "spread"]
 
 #: the properties every patient has, and the unit of a bare number
 FOUR = {"age": "year", "sex": "1", "weight": "kg", "height": "cm"}
@@ -83,6 +83,29 @@ def number(name: str, value: Any, unit: str, where: str) -> float:
     return value
 
 
+def coded(name: str, value: Any, covariate: Any, where: str) -> Any:
+    """What was said about a covariate with categories, words as their numbers.
+
+    Raises
+    ------
+    CovariateError
+        If a word is none of the categories.
+    """
+    words = getattr(covariate, "categories", None)
+    if words is None:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in (w.lower() for w in words):
+            return float([w.lower() for w in words].index(text.lower()))
+        if text in (str(k) for k in range(len(words))):
+            return float(text)
+        raise CovariateError(f"{where}.{name}", repr(value), " or ".join(words), f"{name}={words[0]}")
+    if isinstance(value, Sequence):
+        return type(value)(coded(name, item, covariate, where) for item in value)  # type: ignore[call-arg]
+    return value
+
+
 def _sex(value: Any, place: str) -> float:
     if isinstance(value, str):
         text = value.strip().lower()
@@ -147,7 +170,13 @@ def check_allowed(
     `value` is in the covariate's own unit; `label` names the element of an array in the error.
     """
     unit = "" if covariate.unit == "1" else f" {covariate.unit}"
-    if covariate.values is not None:
+    words = getattr(covariate, "categories", None)
+    if words is not None:
+        if isinstance(value, Evenly):
+            raise CovariateError(f"{where}.{name}", "a range", " or ".join(words), f"{name}={words[0]}")
+        wrong = ~np.isin(value, range(len(words)))
+        expected, cure = " or ".join(words), f"{name}={words[0]}"
+    elif covariate.values is not None:
         allowed = " or ".join(f"{v:g}" for v in covariate.values)
         if isinstance(value, Evenly):
             raise CovariateError(
@@ -208,8 +237,8 @@ class Table:
     def __contains__(self, name: str) -> bool:
         return name.lower() in self.columns
 
-    def values(self, name: str, unit: str) -> np.ndarray:
-        """A column as numbers in `unit`.
+    def values(self, name: str, unit: str, covariate: Any = None) -> np.ndarray:
+        """A column as numbers in `unit`, categories of `covariate` as their numbers.
 
         Raises
         ------
@@ -217,10 +246,10 @@ class Table:
             If cells are missing or are no numbers; all rows are named, the first row being 1.
         """
         if name not in self._read:
-            self._read[name] = self._numbers(name, unit)
+            self._read[name] = self._numbers(name, unit, covariate)
         return self._read[name]
 
-    def _numbers(self, name: str, unit: str) -> np.ndarray:
+    def _numbers(self, name: str, unit: str, covariate: Any) -> np.ndarray:
         cells = self.columns[name.lower()]
         cells = cells.to_numpy() if hasattr(cells, "to_numpy") else np.asarray(cells)
         if cells.dtype.kind in "fiu" and name != "sex":
@@ -241,7 +270,7 @@ class Table:
                     faults.append(f"row {i + 1}: missing")
                     continue
                 try:
-                    numbers[i] = number(name, cell, unit, self.where)
+                    numbers[i] = number(name, coded(name, cell, covariate, self.where), unit, self.where)
                 except InputError as error:
                     faults.append(f"row {i + 1}: {error.faults[0].given}")
         if faults:

@@ -19,7 +19,16 @@ import numpy as np
 from kinetamine import units
 from kinetamine.errors import CovariateError, UnknownName
 from kinetamine.population import draws
-from kinetamine.population.given import FOUR, Evenly, Table, check_allowed, number, shared_range, spread
+from kinetamine.population.given import (
+    FOUR,
+    Evenly,
+    Table,
+    check_allowed,
+    coded,
+    number,
+    shared_range,
+    spread,
+)
 from kinetamine.population.reference import OLDEST, SOURCES, tables
 
 __all__ = ["Patient", "Population"]
@@ -112,7 +121,9 @@ class Patient:
             if name in FOUR and name in self.given:
                 value = self.given[name] * _own_unit(name, covariate)
             elif name in self.given:
-                value = number(name, self.given[name], covariate.unit, "patient")
+                value = number(
+                    name, coded(name, self.given[name], covariate, "patient"), covariate.unit, "patient"
+                )
             if name in self.given:
                 check_allowed(name, value, covariate, "patient")
             out[name] = np.full(stop - start, float(value))
@@ -358,7 +369,7 @@ class Population:
         elif name in self.given:
             check_allowed(name, self._value(name, covariate), covariate, "population")
         elif self.table is not None and name in self.table and not self._said(name):
-            values = self.table.values(name, FOUR.get(name, covariate.unit))
+            values = self.table.values(name, FOUR.get(name, covariate.unit), covariate)
             values = values * _own_unit(name, covariate) if name in FOUR else values
             rows = {i: f"row {i + 1}" for i in range(len(values))} if len(values) < 10**6 else None
             check_allowed(name, values, covariate, "population.table", rows)
@@ -366,7 +377,8 @@ class Population:
     def _value(self, name: str, covariate: Any) -> float | Evenly | np.ndarray:
         """What was said about a covariate, in the model's unit."""
         if name not in FOUR:
-            return spread(name, self.given[name], covariate.unit, self.n, "population")
+            said = coded(name, self.given[name], covariate, "population")
+            return spread(name, said, covariate.unit, self.n, "population")
         value, factor = self.given[name], _own_unit(name, covariate)
         return (
             Evenly(value.low * factor, value.high * factor) if isinstance(value, Evenly) else value * factor
@@ -547,7 +559,7 @@ class Population:
             elif name in self.given:
                 out[name] = self._spread(name, self._value(name, covariate), start, stop)
             elif self.table is not None and name in self.table:
-                out[name] = self.table.values(name, covariate.unit)[self._rows(start, stop)]
+                out[name] = self.table.values(name, covariate.unit, covariate)[self._rows(start, stop)]
             else:
                 out[name] = np.full(stop - start, float(covariate.reference))
         return out

@@ -196,10 +196,15 @@ class EventRun(Run):
         changed = np.diff(subject, prepend=-1) != 0
         for values in (*covariates.values(), occasion):
             changed[1:] |= values[1:] != values[:-1]
+        followed: dict[str, np.ndarray] = {}
+        if self.model.follows:
+            followed = self._last_dose(rows, subject, changed)
+            changed[1:] |= (table.evid[rows][1:] == 1) | (table.evid[rows][1:] == 4)
         start_row = np.flatnonzero(changed)
         owner = subject[start_row]
         known = {k: v[start_row] for k, v in covariates.items()}
         known |= {k: v[owner] for k, v in base.items() if k not in known}
+        known |= {k: v[start_row] for k, v in followed.items()}
         return Columns(
             known,
             owner,
@@ -208,6 +213,29 @@ class EventRun(Run):
             np.cumsum(changed) - 1,
             np.searchsorted(owner, np.arange(n + 1)),
         )
+
+    def _last_dose(self, rows: slice, subject: np.ndarray, changed: np.ndarray) -> dict[str, np.ndarray]:
+        """Amount of the last dose on each row, and its time since the subject's first dose."""
+        table, name = self.table, f"model {self.model.spec.id}"
+        dose = (table.evid[rows] == 1) | (table.evid[rows] == 4)
+        if (table.addl[rows][dose] > 0).any() or (table.ss[rows][dose] > 0).any():
+            wanted = "each dose on a row of its own, as the model looks at the last dose"
+            raise InputError(name, "ADDL or SS", wanted, "the doses written out")
+        within = changed & (np.diff(subject, prepend=subject[0]) == 0)
+        if self.carry == "next" and within[1:].any():
+            raise InputError(
+                name,
+                "covariates that change",
+                "carry='last', as the model looks at the last dose",
+                "carry='last'",
+            )
+        at = np.maximum.accumulate(np.where(dose, np.arange(len(dose)), -1))
+        first = np.searchsorted(subject, subject)
+        given = at >= first
+        time = table.time_h[rows]
+        since = time[np.maximum(at, 0)] - self.first_dose()[table.subject[rows]]
+        amount = table.amount[rows][np.maximum(at, 0)]
+        return {"last_dose": np.where(given, amount, 0.0), "last_dose_at": np.where(given, since, 0.0)}
 
     def environment(self, first: int, last: int, columns: Columns) -> dict[str, Any]:
         """Values of all names for subjects first…last, floats or arrays (version,)."""
@@ -245,7 +273,7 @@ class EventRun(Run):
 
         index = np.arange(len(rows), dtype=float)
         changes = np.flatnonzero((np.diff(local, prepend=0) != 0) & (np.diff(subject, prepend=-1) == 0))
-        if self.carry == "next":  # the new values hold from the record before on
+        if self.carry == "next" and not self.model.follows:  # the new values hold from the record before on
             put(index[changes] - 1, 0.9, timeline.REC_VERSION, local[changes])
         else:
             put(index[changes], 0.0, timeline.REC_VERSION, local[changes])
@@ -253,6 +281,10 @@ class EventRun(Run):
         put(index[resets], 0.1, timeline.REC_RESET, 0)
         doses = np.flatnonzero((evid == 1) | (evid == 4))
         put(index[doses], 0.2, timeline.REC_DOSE, np.arange(len(doses)))
+        if self.model.starts:  # before the first record and after each reset
+            begins = np.flatnonzero(np.diff(subject, prepend=-1) != 0)
+            put(index[begins], 0.0, timeline.REC_DOSE, len(doses) + np.arange(len(begins)))
+            put(index[resets], 0.15, timeline.REC_DOSE, len(doses) + subject[resets])
         samples = np.flatnonzero(evid == 0)
         put(index[samples], 0.3, timeline.REC_SAMPLE, self.row_of_sample[rows[samples]])
         others = np.flatnonzero(evid == 2)
@@ -299,9 +331,10 @@ class EventRun(Run):
             (on, timeline.REC_ON, number[on] - 1),
         ]
 
-    def doses(self, first: int, last: int, env: dict[str, Any], version_of_row: np.ndarray) -> timeline.Doses:
+    def doses(self, first: int, last: int, env: dict[str, Any], columns: Columns) -> timeline.Doses:
         """Parts of all doses of the subjects."""
         table = self.table
+        version_of_row, first_version = columns.version_of_row, columns.first_version
         offset = self.bounds[first]
         low, high = np.searchsorted(self.dosed, [offset, self.bounds[last]])
         rows = self.dosed[low:high]
@@ -332,9 +365,33 @@ class EventRun(Run):
                 state[slot], value[slot], length[slot], lag[slot] = part.state, v, d, g
         every = table.ii_h[rows].astype(float)
         phase = timeline.steady_phase(lag, np.repeat(every, count))
-        return timeline.Doses(
+        found = timeline.Doses(
             first_part, table.addl[rows], every, table.ss[rows], state,
             value[:, None], length[:, None], lag[:, None], phase[:, None],
+        )  # fmt: skip
+        return self._with_starts(found, last - first, env, first_version) if self.model.starts else found
+
+    def _with_starts(
+        self, doses: timeline.Doses, n: int, env: dict[str, Any], first_version: np.ndarray
+    ) -> timeline.Doses:
+        """Amounts that are there from the start, as one more dose of each subject."""
+        starts = self.model.starts
+        now = {k: v[first_version[:-1]] if np.ndim(v) == 1 else v for k, v in env.items()}
+        where = f"{self.model.spec.id}: starting amount"
+        values = np.array([parts.enter(part, now, parts.ONE, (n,), where)[0] for part in starts])
+        more, none = len(starts) * n, np.zeros(n, np.int64)
+
+        def longer(rows: np.ndarray, new: Any = 0.0) -> np.ndarray:
+            return np.concatenate([rows, np.broadcast_to(new, (more, 1))])
+
+        return timeline.Doses(
+            np.append(doses.first_part, doses.first_part[-1] + len(starts) * np.arange(1, n + 1)),
+            np.append(doses.additional, none),
+            np.append(doses.interval_h, none.astype(float)),
+            np.append(doses.steady_state, none),
+            np.append(doses.state, np.tile([part.state for part in starts], n)),
+            longer(doses.value, values.T.reshape(-1, 1)), longer(doses.duration_h), longer(doses.lag_h),
+            longer(doses.phase_h),
         )  # fmt: skip
 
     def pieces(self) -> list[tuple[int, int]]:
@@ -346,7 +403,7 @@ class EventRun(Run):
         columns = self.columns(first, last)
         env = self.environment(first, last, columns)
         records = self.records(first, last, columns)
-        doses = self.doses(first, last, env, columns.version_of_row)
+        doses = self.doses(first, last, env, columns)
         shape = (int(columns.first_version[-1]),)
         piece = Piece(first, last, env, shape, columns.first_version[:-1], 1, doses, (1, 0))
         return piece, records, columns.version_of_row
@@ -359,7 +416,10 @@ class EventRun(Run):
 
         def work(first: int, last: int) -> None:
             piece, records, version_of_row = self.prepare(first, last)
-            self.step(piece, timeline.build(records, piece.doses), observed, (0, 1, 0))
+            steps = timeline.build(records, piece.doses)
+            if self.model.from_dose:  # time counts from the first dose that was given
+                steps.origin[:] = self.table.time_h[self.bounds[first:last]] - first_dose[first:last]
+            self.step(piece, steps, observed, (0, 1, 0))
             low, high = np.searchsorted(self.sampled, [self.bounds[first], self.bounds[last]])
             rows = self.sampled[low:high]
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from kinetamine.engine import nca, terminal
 from kinetamine.engine.timeline import Doses
+from kinetamine.formulas.tree import names
 from kinetamine.population import Patient
 from kinetamine.results.exposure import Measured
 from kinetamine.simulate.grid import GridRun
@@ -53,7 +54,8 @@ class OwnExposure:
 
     def __init__(self, share: Share, threads: int) -> None:
         self.share, self.threads = share, threads
-        self.exact = share.model.linear and not any(d.steady_state for d in share.doses)
+        plain = not share.model.starts and not any(d.steady_state for d in share.doses)
+        self.exact = share.model.linear and plain
 
     @functools.cached_property
     def run(self) -> GridRun:
@@ -122,8 +124,7 @@ class OwnExposure:
         if not self.exact or output not in model.sums or piece.shape[0] > 1:
             return None
         states = terminal.between(model.places, piece.doses.state, self._seen(piece, output))
-        names = (output,)
-        weights = model.weights(piece.env, names, piece.shape)[:, -1]
+        weights = model.weights(piece.env, (output,), piece.shape)[:, -1]
         weight_of = dict(zip((s for s, _ in model.sums[output]), weights, strict=True))
         unit = terminal.areas(self._matrix(piece), states, weight_of)
         doses = piece.doses
@@ -134,6 +135,12 @@ class OwnExposure:
             if state in unit:
                 total = total + unit[int(state)] * amount[part] * repeats[part]
         return total
+
+    def _constant(self, output: str) -> bool:
+        """Whether an output is a property of the person: it looks at no amount and no time."""
+        model = self.share.model
+        moving = {*model.states, "time", "last_dose", "last_dose_at"}
+        return output in model.formulas and not names(model.formulas[output]) & moving
 
     # ---- measuring
 
@@ -181,9 +188,11 @@ class OwnExposure:
             rows[failed] = np.nan
             untold = np.isnan(rows[:, INFINITE]) & (beyond[name] > _MOST_BEYOND)
             remark = ""
-            if untold.any() and math.isinf(to_h):
+            if self._constant(name):
+                remark = "one value per person, not a curve"
+            elif untold.any() and math.isinf(to_h):
                 share = float(np.median(beyond[name][untold]))
-                remark = f"cannot be told: {share:.0%} of the area lies after {times[-1]:.4g} h"
+                remark = f"cannot be told: {share:.0%} of the area lies after {times[-1]:,.0f} h"
                 remark = remark.replace("%", " %")
             result[name] = Measured(rows, remark)
         return result

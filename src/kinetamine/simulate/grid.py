@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kinetamine.dosing import Dose
 from kinetamine.engine import timeline
 from kinetamine.engine.summarise import Quantiles
 from kinetamine.population import add_residual
@@ -55,12 +56,16 @@ class GridRun(Run):
         self._remember(start, stop, {**covariates, **seen})
         env.update(covariates)
         env.update(people.etas(spec, start, stop))
-        versions = max(1, len(share.occasion_starts))
-        env.update(people.occasions(spec, versions, start, stop))
-        env = self.model.environment(env)
+        drawn = people.occasions(spec, max(1, len(share.occasion_starts)), start, stop)
+        env.update({k: v[share.occasion_of] for k, v in drawn.items()})
         n = stop - start
+        if self.model.follows:
+            number, at = share.last_doses
+            given = np.array([*(self.amount(d, seen, n) for d in share.doses), np.zeros(n)])
+            env |= {"last_dose": given[number], "last_dose_at": np.broadcast_to(at[:, None], (len(at), n))}
+        env = self.model.environment(env)
         doses = self.enter(env, seen, n)
-        return Piece(start, stop, env, (versions, n), np.arange(n), n, doses, (n, 1))
+        return Piece(start, stop, env, (share.versions, n), np.arange(n), n, doses, (n, 1))
 
     def _remember(self, start: int, stop: int, values: dict[str, np.ndarray]) -> None:
         """Keep who was simulated, for the result and its grade; of very many only the first."""
@@ -70,13 +75,17 @@ class GridRun(Run):
             room = max(0, min(stop, MOST_REMEMBERED) - start)
             self.people[name][start : start + room] = column[:room]
 
+    def amount(self, dose: Dose, people: dict[str, np.ndarray], n: int) -> np.ndarray:
+        """What of a dose is for this model, array (patient,), mg."""
+        return np.broadcast_to(dose.mg(people, parts.share_of_drug(self.model.spec, dose.drug)), (n,))
+
     def enter(self, env: dict[str, Any], people: dict[str, np.ndarray], n: int) -> timeline.Doses:
         """Amounts, rates, durations and lags of all parts of all doses."""
         share, model = self.share, self.model
         first, states, value, length, lag, phase = [0], [], [], [], [], []
         for dose in share.doses:
             part_of = parts.share_of_drug(model.spec, dose.drug)
-            amount = np.broadcast_to(dose.mg(people, part_of), (n,))
+            amount = self.amount(dose, people, n)
             now = {k: v[share.version(dose.time_h)] if np.ndim(v) == 2 else v for k, v in env.items()}
             now.update(parts.dose_fields(model, amount, dose.fields))
             given = parts.Given(
@@ -94,12 +103,24 @@ class GridRun(Run):
                 lag.append(g)
                 phase.append(timeline.steady_phase(g, dose.every_h))
             first.append(len(states))
+        additional = [d.count - 1 for d in share.doses]
+        every = [d.every_h for d in share.doses]
+        steady = [d.steady_state for d in share.doses]
+        if model.starts:
+            now = {k: v[0] if np.ndim(v) == 2 else v for k, v in env.items()}
+            for part in model.starts:
+                v, d, g = parts.enter(part, now, parts.ONE, (n,), f"{model.spec.id}: starting amount")
+                states.append(part.state)
+                for rows, found in ((value, v), (length, d), (lag, g), (phase, g)):
+                    rows.append(found)
+            first.append(len(states))
+            additional, every, steady = [*additional, 0], [*every, 0.0], [*steady, 0]
         shape = (len(states), n)
         return timeline.Doses(
             np.array(first),
-            np.array([d.count - 1 for d in share.doses]),
-            np.array([d.every_h for d in share.doses], float),
-            np.array([d.steady_state for d in share.doses]),
+            np.array(additional),
+            np.array(every, float),
+            np.array(steady),
             np.array(states, np.int64),
             *(np.array(rows, float).reshape(shape) for rows in (value, length, lag, phase)),
         )
@@ -113,6 +134,8 @@ class GridRun(Run):
             steps = self.shared[1]
         else:
             steps = timeline.build(self.records, piece.doses, self.lengths)
+            if self.model.from_dose:  # time counts from the first dose that was given
+                steps.origin[:] = self.records.time_h[0] - self.share.first_dose_h
             if turns is not None:
                 self.shared = (turns, steps)
         times = len(self.share.times)
@@ -131,7 +154,7 @@ class GridRun(Run):
                     env[key] = v[which].T
                 else:
                     env[key] = v[:, None] if np.ndim(v) == 1 else v
-            return {**env, "time": times - min((d.time_h for d in share.doses), default=0.0)}
+            return {**env, "time": times - share.first_dose_h}
 
         return self.named(observed.reshape(-1, n, len(times)), samples, (n, len(times)))
 
@@ -159,7 +182,7 @@ class GridRun(Run):
         """Every patient's curve, arrays (patient, time)."""
         times = len(self.share.times)
         observed = np.empty((self.solver.observed, self.n * times))
-        later = bool(self.model.watched(self.outputs)) or self.population.residual
+        later = any(o in self.model.formulas for o in self.outputs) or self.population.residual
         found: dict[str, np.ndarray] = {}
         if later or not self.solver.observed:
             found = {name: np.empty((self.n, times)) for name in self.outputs}

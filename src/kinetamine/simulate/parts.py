@@ -15,7 +15,7 @@ from kinetamine.formulas.parse import parse
 from kinetamine.models.compile import Compiled, PartFormulas
 from kinetamine.models.spec import ModelSpec
 
-__all__ = ["Given", "enter", "share_of_drug"]
+__all__ = ["ONE", "Given", "enter", "share_of_drug"]
 
 MODEL_RATE, MODEL_DURATION = -1.0, -2.0
 
@@ -36,6 +36,8 @@ def share_of_drug(spec: ModelSpec, drug: str | None) -> float:
     """
     if drug is None or drug == spec.drug:
         return 1.0
+    if spec.drug not in substances.DRUGS:
+        return 0.0
     if drug == "racemate" and spec.pure:
         raise NoData(
             f"model {spec.id} with effects",
@@ -78,6 +80,9 @@ class Given:
 
 #: an infusion shorter than this (4 µs) is a bolus, h
 AT_ONCE_H = 1e-9
+
+#: 1 mg at once: the amount whose fraction is an amount that is there from the start
+ONE = Given(np.asarray(1.0), np.asarray(0.0), np.asarray(0.0), np.asarray(False))
 
 
 def _non_negative(what: str, values: Any, where: str) -> None:

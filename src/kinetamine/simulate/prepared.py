@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -310,6 +309,8 @@ class _Code:
         self.tape = Tape(known, [*between, *self.within, *names])
         for name, formula in model.individual:
             self.tape.define(name, formula)
+        if model.follows and _SCALE in names:
+            self.tape.define("last_dose", Binary("*", Name("last_dose"), Name(_SCALE)))
         self.numbers = self._numbers(model)
         ones = [Num(1.0) for _ in model.watched(asked.outputs)]
         sums = [w for o in asked.outputs if o in model.sums for _, w in model.sums[o]]
@@ -362,7 +363,7 @@ class _Code:
         out = np.empty((asked.solver.observed, tiles.samples * lanes))
         status = np.zeros(tiles.patients, np.int64)
         asked.solver.step(
-            doses.plan, doses.plan_of, numbers.reshape(len(numbers), -1), weights.reshape(len(weights), -1),
+            doses.plan, doses.plan_of, _flat(numbers), _flat(weights),
             tiles.column_of, lanes, doses.state, doses.value, doses.more, doses.stride,
             out, tiles.out_stride, status, tiles.failed_at.copy(),
         )  # fmt: skip
@@ -404,6 +405,11 @@ class _Code:
         return value[column] if value.shape[0] > 1 else value
 
 
+def _flat(rows: np.ndarray) -> np.ndarray:
+    """Array (row, column, lane) as (row, column × lane), also without rows."""
+    return rows.reshape(len(rows), rows.shape[1] * rows.shape[2])
+
+
 class _Part:
     """Where the numbers of one part of some doses stand on a route's tape."""
 
@@ -429,10 +435,10 @@ class _Route:
         owner = layout.owner[self.column]
         amount = np.broadcast_to(rows.given.amount, rows.dose.shape).astype(float)
         rate = np.broadcast_to(rows.given.rate, rows.dose.shape).astype(float)
-        fixed_weight = "weight" not in code.names
-        if rows.per_kg.any() and layout.weight is not None and fixed_weight:
-            factor = np.where(rows.per_kg, layout.weight[owner], 1.0)
-            amount, rate = amount * factor, np.where(rate > 0, rate * factor, rate)
+        moved = "weight" in code.names
+        if moved and rows.bounded:
+            given_as = "a weight that changes, and a dose by another weight or up to a limit"
+            raise InputError("values", given_as, "one of them", "prepare(...) for each weight")
         wanted = [f for part in rows.target for f in (part.fraction, part.lag, part.duration, part.rate) if f]
         used = {n for f in wanted for n in names(f)} - {*model.spec.dose_fields, "amount"}
         known: dict[str, Any] = {
@@ -449,18 +455,21 @@ class _Route:
                 self.read.append(place)
             else:
                 known[name] = value
-        if rows.per_kg.any() and not fixed_weight:
-            factors.append("#weight")
+        if moved and rows.per_kg and layout.weight is not None:
+            known["#known weight"] = layout.weight[owner][:, None]
+            factors += ["#weight", "#known weight"]
             given.append("#weight")
             self.read.append(code.tape.place("weight"))
-        if _SCALE in code.names:
+        if _SCALE in code.names and rows.scaled:
             factors.append(_SCALE)
             given.append(_SCALE)
             self.read.append(code.tape.place(_SCALE))
         tape = self.tape = Tape(known, given)
         scaled: dict[str, Expr] = {}
         for name in ("#amount", "#rate"):
-            scaled[name] = reduce(lambda a, b: Binary("*", a, Name(b)), factors, Name(name))  # type: ignore[arg-type, return-value]
+            scaled[name] = Name(name)
+            for factor in factors:
+                scaled[name] = Binary("/" if factor == "#known weight" else "*", scaled[name], Name(factor))
         tape.define("amount", scaled["#amount"])
         for name, field in model.spec.dose_fields.items():
             tape.define(name, parse(field.default))
@@ -656,6 +665,8 @@ class _Tiles:
             if lengths is None and layout.subjects == 1:
                 lengths = timeline.plan_lengths(layout.records, doses)
             code.plan = timeline.build(layout.records, doses, lengths)
+            if code.asked.model.from_dose:  # time counts from the first dose that was given
+                code.plan.origin[:] = layout.origin_h
         more = np.zeros((3, rows, lanes))
         more[0] = duration
         more[1][pick] = self.interval_of_part[:, None]
@@ -742,6 +753,8 @@ class _Tiles:
             whole[0][:, None], whole[1][:, None], whole[4][:, None], whole[3][:, None],
         )  # fmt: skip
         plan = timeline.build(self.records, doses, self.lengths)
+        if self.code.asked.model.from_dose:
+            plan.origin[:] = np.repeat(layout.origin_h, lanes)
         plan_of = np.arange(self.patients) if self.patients > 1 else np.zeros(1, np.int64)
         return _Entered(
             plan, plan_of, state, whole[0], np.ascontiguousarray(whole[1:4]), np.array([1, 0]), bad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,9 +49,44 @@ class Share:
     occasion_starts: np.ndarray
     together: Sequence[Any] = ()
 
+    @functools.cached_property
+    def version_starts(self) -> np.ndarray:
+        """Where a version of the patients begins, h: an occasion, or a dose where the model looks at the last one."""
+        if not self.model.follows:
+            return self.occasion_starts
+        return np.unique([0.0, *self.occasion_starts, *(d.time_h for d in self.doses)])
+
+    @property
+    def versions(self) -> int:
+        """How many versions there are."""
+        return max(1, len(self.version_starts))
+
+    @functools.cached_property
+    def occasion_of(self) -> np.ndarray:
+        """Occasion of each version."""
+        found = np.searchsorted(self.occasion_starts, self.version_starts + 1e-9, side="right") - 1
+        return np.maximum(found, 0) if self.model.follows else np.arange(self.versions)
+
+    @functools.cached_property
+    def last_doses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the last dose of each version (-1: none yet) and its time since the first dose, h."""
+        starts = np.array([d.time_h for d in self.doses] or [0.0])
+        if not self.doses:
+            return np.full(self.versions, -1), np.zeros(self.versions)
+        number = np.searchsorted(starts, self.version_starts + 1e-9, side="right") - 1
+        return number, np.where(number >= 0, starts[number] - starts[0], 0.0)
+
+    @property
+    def first_dose_h(self) -> float:
+        """Time of the first dose, h."""
+        return min((d.time_h for d in self.doses), default=0.0)
+
     def records(self) -> timeline.Records:
-        """Occasions, doses and samples in order; at the same time in this order."""
-        rows = [(t, 0, timeline.REC_VERSION, k) for k, t in enumerate(self.occasion_starts) if k > 0]
+        """Versions, doses and samples in order; at the same time in this order."""
+        rows: list[tuple[float, int, int, int]] = []
+        if self.model.starts:  # what is there before anything is given goes in as one more dose
+            rows.append((0.0, -1, timeline.REC_DOSE, len(self.doses)))
+        rows += [(t, 0, timeline.REC_VERSION, k) for k, t in enumerate(self.version_starts) if k > 0]
         rows += [(d.time_h, 1, timeline.REC_DOSE, k) for k, d in enumerate(self.doses)]
         rows += [(t, 2, timeline.REC_SAMPLE, k) for k, t in enumerate(self.times)]
         rows.sort(key=lambda r: r[:2])
@@ -60,8 +96,8 @@ class Share:
         )
 
     def version(self, time_h: float) -> int:
-        """The occasion at a time."""
-        return max(0, int(np.searchsorted(self.occasion_starts, time_h + 1e-9, side="right")) - 1)
+        """The version at a time."""
+        return max(0, int(np.searchsorted(self.version_starts, time_h + 1e-9, side="right")) - 1)
 
     def states_with_input(self) -> tuple[int, ...]:
         """States that some dose may feed at a constant rate."""
@@ -124,8 +160,15 @@ def _others_with(route: str, spec: ModelSpec) -> str:
 
 
 def _unroll(model: Compiled, doses: list[Dose], people: Any) -> list[Dose]:
-    """Repeats written out where they may differ: between occasions."""
-    if model.spec.occasion_etas and people.variability:
+    """Repeats written out where they may differ: between occasions, or where the model looks at the last dose."""
+    if model.follows and any(d.steady_state for d in doses):
+        raise NoData(
+            f"model {model.spec.id}",
+            "a steady state",
+            "single doses: the model looks at the last dose",
+            "repeats",
+        )
+    if model.follows or (model.spec.occasion_etas and people.variability):
         return sorted((one for d in doses for one in d.repeats()), key=lambda d: d.time_h)
     return doses
 

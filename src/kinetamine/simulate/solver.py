@@ -49,7 +49,7 @@ class Solver:
     def weights(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         """Weights of the observed sums of each column, array (weight, columns)."""
         weights = self.model.weights(env, self.outputs, shape)
-        return weights.reshape(len(weights), -1)
+        return weights.reshape(len(weights), int(np.prod(shape)))
 
     def run(
         self,
