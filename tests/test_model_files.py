@@ -171,7 +171,7 @@ ONE_FAULT = [
     ("format = 1", "format = 2", "m.toml: format: got 2; expected 1; try format = 1"),
     ("format = 1\n", "", "m.toml: format: got nothing"),
     ('drug = "S-ketamine"\n', "", "m.toml: drug: got nothing"),
-    ('drug = "S-ketamine"', 'drug = "ketamin"', 'try drug = "S-ketamine"'),
+    ('drug = "S-ketamine"', 'drug = "ketamin"', 'try drug = "racemate"'),
     ("format = 1", 'format = 1\nid = "Otto 2021"', "m.toml: id: got 'Otto 2021'; expected small letters"),
     ("format = 1", 'format = 1\nkind = "pd"', "m.toml: kind: got 'pd'; expected pk"),
     ("format = 1", "format = 1\nnotes = 3", "m.toml: notes: got 3; expected a list"),
