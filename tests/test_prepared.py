@@ -34,12 +34,22 @@ def test_lanes_are_the_people_of_a_simulation(model):
     doses, given = CASES[model]
     spec = load(model)
     people = kt.Population(13, seed=3, **given)
-    f = prepare(spec, doses, kt.Patient(**given), times=TIMES)
     r = kt.simulate(spec, doses, people, times=TIMES)
-    expected = np.concatenate([r[name] for name in spec.outputs], axis=1)
+    f = prepare(spec, doses, kt.Patient(**given), times=TIMES, outputs=list(r.outputs))
+    expected = np.concatenate([r[name] for name in r.outputs], axis=1)
     np.testing.assert_allclose(f(drawn(f, people, spec)), expected, rtol=1e-12, atol=0)
-    assert f.observed == [name for name in spec.outputs for _ in TIMES]
-    assert f.time_h.tolist() == TIMES * len(spec.outputs)
+    assert f.observed == [name for name in r.outputs for _ in TIMES]
+    assert f.time_h.tolist() == TIMES * len(r.outputs)
+
+
+def test_doses_by_another_weight_and_up_to_a_limit():
+    who = kt.Patient(weight=140, height=165, sex="female")
+    doses = "0.5 mg/kg iv over 40 min by ideal weight; 0.5 mg/kg max 50 mg iv at 4 h"
+    f = prepare(OTTO, doses, who, times=TIMES, outputs=["S-ketamine"])
+    r = kt.simulate(OTTO, doses, who, times=TIMES, outputs=["S-ketamine"])
+    np.testing.assert_allclose(f()[0], r["S-ketamine"][0], rtol=1e-12)
+    with pytest.raises(InputError, match="another weight"):
+        f(values={"weight": 80})
 
 
 @pytest.mark.parametrize("model", [OTTO, SIMONS])

@@ -152,15 +152,15 @@ class OwnExposure:
         Parameters
         ----------
         levels : dict of output to level
-            NaN: no time above it.
+            Of the outputs that are measured; NaN: no time above it.
         from_h, to_h : float, h
             The window; to infinity when nobody asked for one.
         last_h : float, h
             Last time shown, where the area to last ends.
         """
         run, times = self.run, self.run.share.times
-        found = {o: np.full((run.n, len(nca.MEASURES)), np.nan) for o in self.share.outputs}
-        beyond = {o: np.zeros(run.n) for o in self.share.outputs}
+        found = {o: np.full((run.n, len(nca.MEASURES)), np.nan) for o in levels}
+        beyond = {o: np.zeros(run.n) for o in levels}
         firm = _turns(self.share, run.prepare(0, min(8, run.n)).doses)
 
         def work(start: int, stop: int) -> None:
@@ -169,6 +169,8 @@ class OwnExposure:
             run.compute(piece, observed, 0)
             fixed = piece.doses.turns() is not None
             for name, curves in run.curves(piece, observed).items():
+                if name not in levels:
+                    continue
                 rows = nca.measure(times, curves, levels[name], from_h, to_h, threads=1)
                 _first_peaks(rows, times, curves, (from_h, to_h))
                 if fixed:

@@ -134,7 +134,7 @@ def of_regimen(share: Share) -> Layout:
         fields = {name: np.full(n, value) for name, value in dose.fields.items()}
         where = f"{spec.id}: entry {dose.entry}"
         number_of = number + k * np.arange(n)
-        plain = dose.per_kg and dose.by is None and dose.most is None
+        plain = dose.per_kg and dose.by == "weight" and dose.most is None
         rows.append(DoseRows(model.entries[dose.entry], where, number_of, given, fields))
         rows[-1].per_kg, rows[-1].bounded = plain, dose.per_kg and not plain
     begins = [0.0] if model.starts else []
