@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 import kinetamine
-from kinetamine import choice, substances
+from kinetamine import choice, combination, substances
 from kinetamine.course import model as course_model
 from kinetamine.course import run as course_run
 from kinetamine.course import scales, settings
@@ -48,6 +48,7 @@ def shipped_course(name):
 
 #: file → what reads it
 READERS = {
+    "combinations.toml": lambda: combination.combinations.__wrapped__(),
     "substances.toml": lambda: substances._file.__wrapped__(),
     "products.toml": lambda: products.products.__wrapped__(),
     "body_weights.toml": lambda: weights.formulas.__wrapped__(),

@@ -177,6 +177,7 @@ SAME = {
         "misuse?topic=withdrawal&concentration=800&days=30", None, "misuse withdrawal --concentration 800 --days 30",
     ),
     "misuse topics": ("misuse", None, "misuse"),
+    "combine": ("combine?what=bolus&propofol=1&ketamine=0.1", None, "combine bolus --propofol 1 --ketamine 0.1"),
     "law": ("law?jurisdiction=US", None, "law US"),
 }  # fmt: skip
 

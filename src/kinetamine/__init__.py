@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetamine import combination
     from kinetamine.comparison import Compared, Comparison, compare
     from kinetamine.course import (
         CourseResult,
@@ -89,6 +90,7 @@ __all__ = [
     "available_models",
     "check",
     "claims",
+    "combination",
     "compare",
     "context_sensitive_half_time",
     "course",
@@ -117,6 +119,7 @@ __all__ = [
 
 #: public name → (module it lives in, its name there; empty: the module itself)
 _HOME = {
+    "combination": ("kinetamine.combination", ""),
     "misuse": ("kinetamine.safety.misuse", ""),
     "AcuteEffect": ("kinetamine.effects", "AcuteEffect"),
     "AcuteEffects": ("kinetamine.effects", "AcuteEffects"),

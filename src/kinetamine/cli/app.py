@@ -34,6 +34,7 @@ from kinetamine.cli import course  # noqa: F401
 from kinetamine.cli import interactions  # noqa: F401
 from kinetamine.cli import screen  # noqa: F401
 from kinetamine.cli import scale  # noqa: F401
+from kinetamine.cli import combine  # noqa: F401
 from kinetamine.cli import misuse  # noqa: F401
 from kinetamine.cli import law  # noqa: F401
 from kinetamine.cli import check  # noqa: F401

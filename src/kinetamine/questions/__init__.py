@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kinetamine.questions.catalogue import CheckModel, Claims, Models, Regimens, Serve, Validate
+    from kinetamine.questions.combine import Combine
     from kinetamine.questions.course import Course
     from kinetamine.questions.effects import Compare, Effects, EffectsLine
     from kinetamine.questions.infusion import Infusion
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _HOME = {
     "simulate": ("Check", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"),
     "catalogue": ("CheckModel", "Claims", "Models", "Regimens", "Serve", "Validate"),
+    "combine": ("Combine",),
     "course": ("Course",),
     "effects": ("Compare", "Effects", "EffectsLine"),
     "infusion": ("Infusion",),

@@ -154,6 +154,33 @@ def _misuse(topic: str | None, asked: dict[str, Any]) -> dict[str, Any]:
     return ask(topic, **asked).to_dict()
 
 
+@router.get("/combine")
+async def combine(
+    request: Request,
+    what: Word = None,
+    ratio: Annotated[float | None, Query(description="propofol over ketamine", allow_inf_nan=False)] = None,
+    duration: Annotated[float | None, Query(alias="for", description="hours", allow_inf_nan=False)] = None,
+    weight: Annotated[float | None, Query(description="kg", allow_inf_nan=False)] = None,
+    age: Annotated[float | None, Query(description="years", allow_inf_nan=False)] = None,
+    propofol: Annotated[float | None, Query(description="mg/kg or ug/mL", allow_inf_nan=False)] = None,
+    ketamine: Annotated[float | None, Query(description="mg/kg", allow_inf_nan=False)] = None,
+    remifentanil: Annotated[float | None, Query(description="ng/mL", allow_inf_nan=False)] = None,
+    endpoint: Word = None,
+) -> Response:
+    """Ketamine together with other anaesthetics, as published."""
+    asked = {
+        "ratio": ratio, "duration": duration, "weight": weight, "age": age, "propofol": propofol,
+        "ketamine": ketamine, "remifentanil": remifentanil, "endpoint": endpoint,
+    }  # fmt: skip
+    return await computed(request, lambda watch: _combine(what, asked))
+
+
+def _combine(what: str | None, asked: dict[str, Any]) -> dict[str, Any]:
+    from kinetamine.combination import ask
+
+    return ask(what, **asked)
+
+
 @router.get("/law")
 async def law(request: Request, jurisdiction: Word = None) -> Response:
     """The legal class of ketamine: class, date, rule, source. As read, not legal advice."""
