@@ -53,11 +53,12 @@ def _times(until: float) -> np.ndarray:
 def measured(spec: ModelSpec, target: dict[str, Any]) -> float:
     """A target's measure on the typical curve, in the target's unit."""
     times = _times(float(target.get("until", UNTIL_H)))
-    outputs = [OUTPUT, METABOLITE] if target["measure"] == "AUC ratio" else [OUTPUT]
+    of = target.get("output", OUTPUT)
+    outputs = [OUTPUT, METABOLITE] if target["measure"] == "AUC ratio" else [of]
     found = kt.simulate(
         spec, target["dose"], kt.Patient(weight=target["weight"]), times=times, outputs=outputs, threads=1
     )
-    c = found[OUTPUT][0]
+    c = found[OUTPUT if target["measure"] == "AUC ratio" else of][0]
     match target["measure"]:
         case "Tmax":
             k = int(c.argmax())
