@@ -78,8 +78,51 @@ def _summary(report: Report) -> str:
             table(("use", "error", "n", "median", "agree"), rows),
             "Comparisons in which nothing of the row was used:",
             table(("effect", "observations", "with a prediction", "agree"), by),
+            "Held against the bars of the project, comparisons in which nothing of the row was used:",
+            table(("what", "n", "found", "bar"), _bars(report)),
         ]
     )
+
+
+#: times within this fold, and changes within this of the value or inside the printed interval
+NEAR_FOLD, NEAR_CHANGE = 1.5, 3.0
+
+
+def _bars(report: Report) -> list[tuple[str, ...]]:
+    """Times and changes of pressure and heart rate, as the issue of the review sets them."""
+    free = [c for c in report.predicted if not c.row.used_in_fit and c.error is not None and not c.row.bound]
+    rows: list[tuple[str, ...]] = []
+    times = [c for c in free if c.row.measure in ("onset", "peak", "offset", "duration")]
+    if times:
+        folds = [c.band[1] / c.row.value for c in times if c.band is not None and c.band[1] > 0]
+        near = sum(max(f, 1 / f) <= NEAR_FOLD for f in folds)
+        bias = math.exp(sum(math.log(f) for f in folds) / len(folds))
+        rows.append(
+            (
+                "onset, peak, end, duration within 1.5-fold",
+                str(len(times)),
+                f"{near / len(times):.0%}",
+                "75 %",
+            )
+        )
+        rows.append(("their bias, geometric mean", str(len(folds)), significant(bias), "0.8 to 1.25"))
+    changes = [c for c in free if c.row.measure == "change" and c.row.section == "blood pressure and heart"]
+    if changes:
+        near = sum(
+            abs(c.error or 0.0) <= NEAR_CHANGE
+            or (c.row.low or math.inf) <= c.band[1] <= (c.row.high or -math.inf)
+            for c in changes
+            if c.band is not None
+        )
+        rows.append(
+            (
+                "pressure and heart rate in the interval or within 3",
+                str(len(changes)),
+                f"{near / len(changes):.0%}",
+                "all",
+            )
+        )
+    return rows
 
 
 _MEASURE = {
