@@ -166,6 +166,20 @@ def test_event_table_has_one_row_per_observation(run):
     assert float(rows[0]["ketamine"]) == pytest.approx(exact, rel=1e-9)
 
 
+def test_how_a_table_is_read_is_asked_by_options(run, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("WHO,TIME,AMT,EVID,CMT,DV\n1,0,50,1,1,.\n1,60,0,0,2,7\n")
+    words = ("simulate", "--model", str(ROOT / "examples" / "my_model.toml"), "--events", str(table))
+    code, out, err = run(
+        *words, "--rename", "WHO=ID", "--time-unit", "min", "--carry", "DV,last", "--format", "csv"
+    )
+    assert code == 0, err
+    assert [(r["TIME"], r["DV"]) for r in csv.DictReader(out.splitlines())] == [("1.0", "7")]
+    assert "WHO as ID" in err and "carried DV" in err, "each column is accounted for"
+    code, out, err = run(*words[:3], "--dose", "5 mg oral", "--sort")
+    assert (code, out) == (2, "") and "--events" in one_line(err)
+
+
 @pytest.mark.parametrize(
     "words", [("--times", "1,2"), ("--until", "3 h"), ("--stream",), ("--patients", "7")]
 )

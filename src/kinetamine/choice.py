@@ -33,6 +33,8 @@ class Choice(Record):
     drug: Drug
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     reason: str
+    #: a pair of models that tells the halves of a racemate apart, where the first model does not
+    enantiomers: str = ""
 
 
 class _File(Record):
@@ -65,7 +67,7 @@ def _nonsense(file: _File) -> Iterable[Fault]:
         if (row.people, row.route, row.drug) in seen:
             yield Fault(where, "a second row", "one row each")
         seen.add((row.people, row.route, row.drug))
-        for one in (part for name in row.models for part in _parts(name)):
+        for one in (part for name in (*row.models, row.enantiomers) for part in _parts(name) if part):
             if one not in known or row.route not in known[one].routes:
                 routes = [id for id, entry in known.items() if row.route in entry.routes]
                 yield unknown(where, one, routes, f"a model that runs, with the route {row.route}")
@@ -182,10 +184,10 @@ def usual(regimen: Regimen, people: Any) -> tuple[tuple[str, ...], Regimen, str]
     ('kamp_2020_meta_racemic', 'noppers_2011_s_ketamine')
     """
     found, _, why = pk_models(None, regimen, people)
-    drug = fitting(regimen, people)[0][0].drug
-    names = found[0].id.split(" + ")
-    if drug == "racemate":
-        names += next((m.id.split(" + ") for m in found[1:] if " + " in m.id), [])
+    row = fitting(regimen, people)[0][0]
+    drug, names = row.drug, _parts(found[0].id)
+    if row.enantiomers and found[0].id == row.models[0]:
+        names += _parts(row.enantiomers)
     doses = tuple(replace(d, drug=d.drug or drug) for d in regimen.doses)
     return tuple(names), replace(regimen, doses=doses), why
 

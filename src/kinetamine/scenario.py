@@ -31,7 +31,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +41,8 @@ from pydantic import ValidationError
 from kinetamine import questions, units
 from kinetamine.errors import Fault, FaultyFile, InputError, KinetamineError, NoData, nearest
 from kinetamine.questions import people
+from kinetamine.questions.tables import TableOptions
+from kinetamine.records import parse_toml
 
 if TYPE_CHECKING:
     from kinetamine.dosing import EventTable, Regimen
@@ -149,14 +150,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
         raise InputError("scenario", repr(str(path)), "a TOML file that exists", " or ".join(close))
     if path.stat().st_size > _MOST_BYTES:
         raise InputError("scenario", repr(str(path)), f"a file of at most {_MOST_BYTES // 10**6} MB")
-    try:
-        mapping = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except UnicodeDecodeError as error:
-        fault = Fault(f"byte {error.start}", "bytes that are not UTF-8", "a TOML file in UTF-8")
-        raise FaultyFile(str(path), [fault]) from None
-    except tomllib.TOMLDecodeError as error:
-        fault = Fault("TOML", str(error), "valid TOML", 'a line like: model = "otto_2021_s_ketamine"')
-        raise FaultyFile(str(path), [fault]) from None
+    mapping = parse_toml(path.read_bytes(), str(path))
     for key in ("model", "events"):
         mapping[key] = _beside(mapping[key], path.parent) if key in mapping else None
     population = mapping.get("population")
@@ -337,7 +331,7 @@ class _Reader:
         self.fitting_fields()
         made: dict[str, Any] = {
             "models": models,
-            "carry": asked.carry or "next",
+            "carry": asked.carried_from() or "next",
             "on_failure": asked.on_failure,
             "stream": asked.stream,
             "visit": dict(asked.visit),
@@ -376,7 +370,8 @@ class _Reader:
     def fitting_fields(self) -> None:
         """Nothing asked for is silently without effect."""
         table = self.asked.events is not None
-        for field in ("times", "until", "step", "stream", "quantiles") if table else ("carry",):
+        read = [*TableOptions.model_fields, "carry"]
+        for field in ("times", "until", "step", "stream", "quantiles") if table else read:
             if value := getattr(self.asked, field):
                 why = f"nothing: {self.place('events')} says when to look, one row per observation record"
                 self.fault(field, value, why if table else f"{self.place('events')} with it")
@@ -434,7 +429,6 @@ class _Reader:
     def doses(self, models: tuple[ModelSpec, ...]) -> Any:
         from kinetamine.dosing import EventTable, Regimen
         from kinetamine.dosing.table_options import on_command_line
-        from kinetamine.questions.tables import options_of
 
         if self.regimen is not None:
             return self.regimen
@@ -448,14 +442,12 @@ class _Reader:
         if events is not None:
             if not models:
                 raise _Wrong
-            how: Any = options_of(self.asked)
+            how: Any = {**self.asked.reading(), "say": on_command_line}
             if len(models) == 1:
-                return EventTable.for_model(events, models[0], say=on_command_line, **how)
+                return EventTable.for_model(events, models[0], **how)
             covariates = {name: one for m in models for name, one in m.covariates.items()}
             how.setdefault("no_dose", False)
-            return EventTable.read(
-                events, covariates, fields, entries=entries, no_dose=False, say=on_command_line
-            )
+            return EventTable.read(events, covariates, fields, entries=entries, **how)
         if not value:
             if "doses" in self.unfit or "events" in self.unfit:
                 raise _Wrong

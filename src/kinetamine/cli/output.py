@@ -25,6 +25,9 @@ __all__ = [
 
 DISCLAIMER = "For research and teaching only: not for treating a person, not for dosing oneself."
 
+#: a page that is not a terminal is so wide; a column of words is readable from so many letters on
+_PAGE, _READABLE = 110, 16
+
 #: the command line being run, for reports to repeat
 command = "kinetamine"
 
@@ -57,18 +60,58 @@ def emit(data: str | bytes) -> None:
         raise PipeClosed from None
 
 
-def render(*parts: Any, plain: bool = False) -> str:
+def render(*parts: Any, plain: bool = False, width: int | None = None) -> str:
     """Rich tables and lines as text; coloured, and as wide as it, only when standard output is a terminal."""
     import io
 
     from rich.console import Console
+    from rich.table import Table
 
     terminal = sys.stdout.isatty() and not plain
     buffer = io.StringIO()
-    console = Console(file=buffer, force_terminal=terminal, width=None if terminal else 110, highlight=False)
+    wide = width or (None if terminal else _PAGE)
+    console = Console(file=buffer, force_terminal=terminal, width=wide, highlight=False)
     for part in parts:
+        if isinstance(part, Table) and console.width < _PAGE and not _fits(part, console.width):
+            for line in _cards(part):
+                console.print(line, markup=False)
+            continue
         console.print(part, markup=False, soft_wrap=isinstance(part, str) and not terminal)
     return buffer.getvalue()
+
+
+def _fits(table: Any, width: int) -> bool:
+    """Whether a table can be so narrow without cutting a word or making a column one word wide; sets its columns."""
+    ratios = sum(column.ratio or 0 for column in table.columns)
+    spare = width - 3 * len(table.columns)
+    for column in table.columns:
+        lines = [line for cell in column.cells for line in str(cell).splitlines()]
+        longest = max(map(len, " ".join([str(column.header), *lines]).split()), default=1)
+        natural = max(map(len, lines), default=1)
+        least = max(longest, min(natural, _READABLE))
+        if ratios and column.ratio and spare * column.ratio // ratios < least:
+            return False
+        column.min_width, column.overflow = least, "fold"
+    return ratios > 0 or sum(column.min_width for column in table.columns) <= spare
+
+
+def _cards(table: Any) -> list[Any]:
+    """The rows of a table one under the other: what the first column says, and under it the others by name."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    heads = [str(column.header) for column in table.columns]
+    lines: list[Any] = [""]
+    for first, *others in zip(*(list(column.cells) for column in table.columns), strict=True):
+        lines.append(first if isinstance(first, Text) else Text(str(first), "bold"))
+        told = [
+            f"{head} {', '.join(map(str.strip, str(cell).splitlines()))}".strip()
+            for head, cell in zip(heads[1:], others, strict=True)
+            if str(cell).strip()
+        ]
+        if told:
+            lines.append(Padding(Text("; ".join(told)), (0, 0, 0, 4)))
+    return [*lines, ""]
 
 
 def as_json(data: Any, indent: int | None = 1) -> str:

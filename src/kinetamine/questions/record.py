@@ -162,6 +162,11 @@ class Said:
         """Whether a text may stand there as it is."""
         return str in set(_origins(self.info.annotation, deep=False))
 
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether the values of a table of names may be numbers."""
+        return "float" in str(self.info.annotation)
+
     def place(self, face: str) -> str:
         """What the writer calls it: on the ``command line``, in a ``file`` or in a ``request``."""
         if face == "command line":
@@ -416,14 +421,14 @@ def _pairs(said: Said, texts: list[str]) -> Any:
     example = said.shown("command line") or f"{where} weight=95"
     pairs: dict[str, Any] = {}
     for text in texts:
-        if len(texts) == 1 and "=" not in text and float in set(_origins(said.info.annotation)):
+        if len(texts) == 1 and "=" not in text and {float, str} & set(_origins(said.info.annotation)):
             return text
         name, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not name or not value:
             raise InputError(where, repr(text), "a name and a value", example)
         if name in pairs:
             raise InputError(where, f"{name} twice", "each name once", f"{where} {name}={pairs[name]}")
-        pairs[name] = number(value)
+        pairs[name] = number(value) if said.takes_numbers else value
     return pairs
 
 

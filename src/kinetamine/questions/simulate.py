@@ -21,10 +21,12 @@ from kinetamine.questions.record import (
     say,
 )
 from kinetamine.questions.shared import Changed, Dosed, Drawn, Modelled, People, Time, Timed, example
-from kinetamine.questions.tables import TableOptions
+from kinetamine.questions.tables import TABLE, TableOptions, options_of
 
 __all__ = ["Check", "Examined", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"]
 
+#: of which record a covariate is between two
+CARRY = ("next", "last")
 _NASAL = "perez_ruixo_2021_esketamine"
 
 
@@ -86,14 +88,27 @@ class SimulateFiles(TableOptions, Drawn, Simulate):
         True, "Whether people differ at random, as published (default).", panel=WHO,
         option="--variability/--no-variability", toml="population.variability", python=None,
     )  # fmt: skip
-    carry: Literal["next", "last"] | None = say(
-        None, "Event tables: a covariate between two records is that of the next (default) or the last.",
-        "next|last", HOW, example="last",
+    carry: Text | Names | None = say(
+        None, "Columns of the table that go along into the output; next (default) or last: of which record a "
+        "covariate is between two.", "COLUMN,COLUMN|next|last", TABLE, commas=True, example=["DV", "last"],
     )  # fmt: skip
     occasion: Time | None = say(
         None, "How long an occasion lasts, default '24 h'.", "TIME", HOW, unit="h", example="24 h"
     )
     stream: bool = say(False, "Keep quantiles only, for very many patients.", panel=HOW)
+
+    def reading(self) -> dict[str, Any]:
+        """How the event table is read, as keywords of `EventTable.read`."""
+        carried = [name for name in self._carried() if name not in CARRY]
+        return options_of(self) | ({"carry": carried} if carried else {})
+
+    def carried_from(self) -> str | None:
+        """Of which record a covariate is between two, if that was said."""
+        return next((name for name in self._carried() if name in CARRY), None)
+
+    def _carried(self) -> list[str]:
+        given = self.carry or []
+        return [part.strip() for part in (given.split(",") if isinstance(given, str) else given)]
 
 
 class SimulateLine(SimulateFiles):

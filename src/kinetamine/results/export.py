@@ -109,6 +109,7 @@ def table_dict(result: TableResult) -> dict[str, Any]:
         "id": labels,
         "time_h": listed(result.time_h),
         "outputs": outputs,
+        **({"carried": {k: plain(list(v)) for k, v in result.carried.items()}} if result.carried else {}),
         **extra,
         "birth": plain(result.birth),
     }
@@ -159,6 +160,9 @@ def table_frame(result: TableResult) -> pl.DataFrame:
     columns = [labels, pl.Series("TIME", result.time_h)]
     for name, output in result.outputs.items():
         columns.append(pl.Series(name, output.values).fill_nan(None))
+    taken = {column.name for column in columns}
+    for name, series in result.carried.items():
+        columns.append(pl.Series(f"{name} (table)" if name in taken else name, series, strict=False))
     return pl.DataFrame(columns)
 
 

@@ -37,6 +37,8 @@ class TableResult(Simulated):
         0 = ok; see `kinetamine.results.STATUS`.
     birth, citations, doses, notes
         As in `kinetamine.results.Result`.
+    carried : dict of str to series (record,)
+        Columns of the table that go along.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class TableResult(Simulated):
     citations: list[dict[str, Any]] = field(default_factory=list)
     doses: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    carried: dict[str, Any] = field(default_factory=dict)
 
     #: an event table is never a typical patient nor streamed
     typical = False

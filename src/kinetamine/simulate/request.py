@@ -349,6 +349,7 @@ def _on_table(
         citations,
         (),
         (*told, *spec.notes),
+        {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()},
     )
 
 
