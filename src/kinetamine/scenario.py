@@ -41,6 +41,7 @@ from pydantic import ValidationError
 from kinetamine import questions, units
 from kinetamine.errors import Fault, FaultyFile, InputError, KinetamineError, NoData, nearest
 from kinetamine.questions import people
+from kinetamine.questions.simulate import CARRY
 from kinetamine.questions.tables import TableOptions
 from kinetamine.records import parse_toml
 
@@ -370,6 +371,9 @@ class _Reader:
     def fitting_fields(self) -> None:
         """Nothing asked for is silently without effect."""
         table = self.asked.events is not None
+        for name in () if table else self.asked.reading().get("carry", ()):
+            if nearest(name, CARRY):  # without a table no column is meant
+                self.unknown("carry", name, CARRY, f"next, last, or columns of {self.place('events')}")
         read = [*TableOptions.model_fields, "carry"]
         for field in ("times", "until", "step", "stream", "quantiles") if table else read:
             if value := getattr(self.asked, field):
