@@ -317,3 +317,23 @@ def test_categories_of_a_model():
     assert uses(table)["form"] == "form"
     faults = told(EventTable.read, data | {"form": ["tablet", "drops", "1"]}, {"form": Form()})
     assert faults == ["row 2: got form 'drops'; expected tablet or solution; try tablet"]
+
+
+def test_the_account_goes_with_the_result():
+    heard: list[str] = []
+    table = EventTable.for_model(
+        {"ID": [7, 7], "TIME": [0, 1], "AMT": [100, 0], "CMT": [2, 2], "X": [1, 2]}, MODEL
+    )
+    result = kt.simulate(MODEL, table, notify=heard.append)
+    expected = ["events: used ID, TIME, AMT, CMT; not used: X", "events: no column of weight: 70 kg taken"]
+    assert heard == expected
+    assert result.birth["table"]["told"] == expected
+    assert list(result.notes[:2]) == expected
+    assert [column["use"] for column in result.birth["table"]["columns"]] == ["used"] * 4 + ["not used"]
+    ashraf = load("ashraf_2018_semimechanistic_ticlopidine")  # in people of 50 to 88 kg
+    for weights, grade in (([60, 88], "fitted"), ([60, 138], "extrapolated")):
+        rows = {"ID": [7, 7], "TIME": [0, 1], "AMT": [20, 0], "CMT": ["oral", None], "weight": weights}
+        graded = kt.simulate(ashraf, EventTable.for_model(rows, ashraf))
+        assert {output.grade for output in graded.outputs.values()} == {grade}
+    twice = kt.simulate(MODEL, ["10 mg iv", "10 mg iv"], times=[1.0], notify=heard.append)
+    assert heard[-1] == twice.birth["said"][0] == "2 doses iv at 0 h: 10 mg, 10 mg"

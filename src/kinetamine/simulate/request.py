@@ -263,6 +263,10 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         raise NoData("outputs", " and ".join(left_out), told, "another output, or a longer infusion")
     specs = [s.model.spec for s in shares]
     birth, citations = certificate(specs, people, regimen.describe().split("; "))
+    if regimen.said:
+        birth["said"] = list(regimen.said)
+    for line in regimen.said if how.notify else ():
+        how.notify(line)  # type: ignore[misc]
 
     def measure(levels: Mapping[str, float], from_h: float, to_h: float) -> dict[str, Measured]:
         found: dict[str, Measured] = {}
@@ -335,8 +339,8 @@ def _on_table(
     verdict, reasons = _table_grade(run)
     birth, citations = certificate([spec], people, [f"{len(run.dosed)} dose records of {table.source}"])
     birth["n"] = n
-    birth["table"] = table.to_dict()
     told = table.told(_taken(spec, people, table))
+    birth["table"] = {**table.to_dict(), "told": told}
     for line in told if how.notify else ():
         how.notify(line)  # type: ignore[misc]
     return TableResult(
