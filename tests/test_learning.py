@@ -79,6 +79,11 @@ def test_a_phrase_reads_back() -> None:
         assert str(parse(text)[0]) == text
 
 
+def test_a_sample_after_death_is_refused() -> None:
+    with pytest.raises(FaultyFile, match="after death"):
+        parse("ketamine 2 mg/L at 5 h in femoral blood")
+
+
 def test_all_faults_come_at_once_and_no_cure_invents_a_number() -> None:
     with pytest.raises(FaultyFile) as caught:
         parse(["S-ketamine 46 at 40 min", "S-ketamine 46 ng/mL", "S-ketamine -3 ng/mL at 1 h", "nonsense"])

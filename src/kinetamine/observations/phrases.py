@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from kinetamine import units
-from kinetamine.errors import Fault, FaultyFile, InputError, UnitError
+from kinetamine.errors import Fault, FaultyFile, InputError, NoData, UnitError
 from kinetamine.observations.observation import SCALES, Observation
 
 __all__ = ["read"]
@@ -27,6 +27,7 @@ _EXPECTED = (
     "or 'MADRS 21 on day 7'"
 )
 _BELOW, _ABOVE = {"<", "<=", "≤", "below", "under"}, {">", ">=", "≥", "above", "over"}
+_AFTER_DEATH = re.compile(r"femoral|cardiac|heart|post.?mortem|autopsy|vitreous|after death", re.IGNORECASE)
 _SITES = {
     "venous": "venous plasma", "venous plasma": "venous plasma", "arterial": "arterial plasma",
     "arterial plasma": "arterial plasma", "plasma": "plasma", "serum": "plasma", "venous serum": "venous plasma",
@@ -74,6 +75,13 @@ def _one(text: str, where: str) -> Observation:
         )
     _check_unit(unit, where)
     site = match["site"]
+    if site is not None and _AFTER_DEATH.search(site):
+        raise NoData(
+            where,
+            f"a sample after death ({site.strip()})",
+            "samples of the living: after death drug moves between tissues and blood, and no model here has that",
+            "no computation; kinetamine misuse --concentration tells what is known",
+        )
     if site is not None and " ".join(site.lower().split()) not in _SITES:
         raise InputError(
             where, repr(site), "a site: " + ", ".join(sorted(set(_SITES.values()))), "in venous plasma"
