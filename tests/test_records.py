@@ -1,7 +1,6 @@
 """One reader of data files: form, then sense, sources included; every fault with place, expectation and near names."""
 
 import csv
-import importlib
 import re
 import shutil
 import tomllib
@@ -22,7 +21,7 @@ from kinetamine.evidence import claims
 from kinetamine.evidence.course import calibration, predict
 from kinetamine.evidence.course import observations as trials
 from kinetamine.evidence.effects import observations as acute
-from kinetamine.evidence.pk import observations
+from kinetamine.evidence.pk import compare, observations
 from kinetamine.models import library
 from kinetamine.population import reference
 from kinetamine.records import ById, Record, Sourced, bibliography, parse_toml, read_csv, read_toml, reading
@@ -63,9 +62,7 @@ READERS = {
     "population/adults_nhanes_2021_2023.toml": lambda: reference.tables.__wrapped__(),
     "population/height_weight_correlation.toml": lambda: reference.tables.__wrapped__(),
     "observations/pk_arms.toml": lambda: observations.load(),
-    "observations/remarks.toml": lambda: importlib.import_module(
-        "kinetamine.evidence.pk.page"
-    )._remarks.__wrapped__(),
+    "observations/remarks.toml": lambda: compare.remarks.__wrapped__(),
     "trials/rules.toml": lambda: predict._rules.__wrapped__(),
     "trials/calibration.toml": lambda: calibration.load.__wrapped__(),
     "safety/detection.toml": lambda: detection.load.__wrapped__(),

@@ -24,7 +24,7 @@ from kinetamine.results.output import column_quantiles
 from kinetamine.simulate import simulate
 from kinetamine.simulate.parts import share_of_drug
 from kinetamine.simulate.times import default_times
-from kinetamine.substances import ENANTIOMERS, whole
+from kinetamine.substances import ENANTIOMERS, in_own_mass, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -460,6 +460,7 @@ def _answers(
     for analyte, name in asked:
         output = result.output(name)
         values = result[name] * units.convert(1.0, output.unit, UNIT)
+        values = in_own_mass(values, output.analyte, spec.outputs[name].counted_as)
         band = people.n > 1 and people.variability and bool(spec.variability)
         rows = column_quantiles(values, q if band else q[1:2])
         measured = nca.measure(result.time_h, values)
@@ -493,6 +494,8 @@ def _remarks(spec: ModelSpec, analyte: str, output: Any, drug: str, people: Any)
     elif drug == "racemate" and spec.drug != "racemate":
         yield f"half of the racemate's dose is {spec.drug}"
     yield from (note for note in spec.notes if note.startswith(f"{output.analyte} is "))
+    if counted := spec.outputs[output.name].counted_as:
+        yield f"the model counts {output.analyte} in mass of {counted}; here it is in its own"
     if output.analyte != analyte:
         yield f"{output.analyte} is all the {analyte} there is after {drug}"
     if people.n > 1 and people.variability and not spec.variability:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kinetamine import questions
 from kinetamine.cli.command import Out, command
 from kinetamine.cli.output import as_json, emit, grid
-from kinetamine.errors import FaultyFile
+from kinetamine.errors import Fault, FaultyFile
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
@@ -42,7 +42,10 @@ def models(asked: questions.Models, out: Out) -> None:
 
 @command("check-model", examples="kinetamine check-model examples/my_model.toml")
 def check_model(asked: questions.CheckModel, out: Out) -> None:
-    """Check a model file: words, units of every formula, mass balance, sources. All faults at once."""
+    """Check a model file: words, units of every formula, mass balance, sources, the numbers its paper prints.
+
+    All faults at once; a model that gives other numbers than those in its own [[checks]] is not sound.
+    """
     from kinetamine.models import library
 
     try:
@@ -54,10 +57,44 @@ def check_model(asked: questions.CheckModel, out: Out) -> None:
     for warning in spec.warnings:
         emit(f"remark: {warning}\n")
     states, outputs = ", ".join(spec.states), ", ".join(f"{n} ({o.unit})" for n, o in spec.outputs.items())
-    word = "incomplete, listed only" if spec.status == "incomplete" else "sound"
+    word = "incomplete, listed only" if spec.status == "incomplete" else _verdict(spec)
     emit(f"{asked.file}: {word}; id {spec.id}, digest {spec.digest}\n")
     if states:
         emit(f"states: {states}\nroutes: {', '.join(spec.routes)}\noutputs: {outputs}\n")
+
+
+def _verdict(spec: ModelSpec) -> str:
+    """Sound, and how many printed numbers the file gives.
+
+    Raises
+    ------
+    FaultyFile
+        If it gives other ones, and neither `off` of the check nor a remark of ours says why.
+    """
+    from kinetamine.evidence.pk.compare import REPRODUCED, checked, remarks
+
+    found = checked(spec)
+    apart = [one for one in found if not one.agrees]
+    explained = remarks() if spec.shipped else {}
+    unexplained = [] if spec.id in explained else [one for one in apart if not one.off]
+    if unexplained:
+        expected = f"within {REPRODUCED:g}-fold of it, or in `off` why not"
+        raise FaultyFile(
+            spec.id,
+            [
+                Fault(
+                    f"checks: {one.metric} of {one.output} after {'; '.join(one.doses)} ({one.place})",
+                    f"{one.predicted:.4g} {one.unit} where {one.published:g} is printed",
+                    expected,
+                    "a look at units and parameters",
+                )
+                for one in unexplained
+            ],
+        )
+    if not found:
+        return "sound; it has no checks of printed numbers" if spec.kind == "pk" else "sound"
+    rest = f", {len(apart)} known to be off" if apart else ""
+    return f"sound; gives {len(found) - len(apart)} of {len(found)} printed numbers{rest}"
 
 
 def _list() -> list[Any]:

@@ -157,6 +157,13 @@ def _reading(pk: ModelSpec, effect: ModelSpec, drive: Drive, allow: bool) -> Rea
     return Reading(drive, name, caveat=f"{effect.id} {told}; the two differ most just after a dose")
 
 
+def _in_own_mass(output: Output, analyte: str) -> str:
+    """Formula of a concentration in the mass of the analyte itself, as effects are measured with."""
+    if output.counted_as is None:
+        return output.value
+    return f"({output.value}) * {substances.in_own_mass(1.0, analyte, output.counted_as)!r}"
+
+
 def _lacking(pk: ModelSpec, effect: ModelSpec, drive: Drive) -> NoData:
     have = ", ".join(f"{o.analyte or n} ({o.site})" for n, o in pk.outputs.items() if o.scale is None)
     return NoData(
@@ -295,7 +302,7 @@ def _with(base: ModelSpec, effect: ModelSpec, found: Sequence[Reading]) -> Model
     """A pk model with an effect model on it."""
     new = _renaming(effect, _NAMED)
     for name, reading in zip(effect.drives, found, strict=True):
-        text = base.outputs[reading.output].value if reading.output else "0"
+        text = _in_own_mass(base.outputs[reading.output], reading.drive.analyte) if reading.output else "0"
         new[name] = parse(text)
     for name, site in effect.effect_sites.items():
         if site.rate is None:  # follows at once: no state of its own
@@ -395,11 +402,16 @@ def _with_totals(spec: ModelSpec) -> ModelSpec:
         for other, r in spec.outputs.items():
             analyte, mirrored = s.analyte or name, r.analyte or other
             total = analyte.removeprefix("S-")
-            same = analyte == f"S-{total}" and mirrored == f"R-{total}" and s.site == r.site
+            same = (
+                s.counted_as == r.counted_as
+                and analyte == f"S-{total}"
+                and mirrored == f"R-{total}"
+                and s.site == r.site
+            )
             if same and total not in outputs and spec.derived_units.get(name) == CONCENTRATION:
                 outputs[total] = Output(
                     value=f"({s.value}) + ({r.value})", unit=s.unit, site=s.site, analyte=total,
-                    note="sum of S and R",
+                    counted_as=s.counted_as, note="sum of S and R",
                 )  # fmt: skip
                 spec._output_factor[total] = spec.output_factor[name]
                 spec._derived_units[total] = CONCENTRATION

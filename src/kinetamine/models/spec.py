@@ -293,6 +293,11 @@ class Output(_Record):
     unit: UnitText = Field(description="unit in which it is given", examples=["ng/mL"])
     site: Text = Field(default="not stated", description="where it is measured", examples=["venous plasma"])
     analyte: Label | None = Field(default=None, description="what is measured; default: the output's name")
+    counted_as: Label | None = Field(
+        default=None,
+        description="substance in whose mass it is counted, when not its own",
+        examples=["S-ketamine"],
+    )
     note: Text | None = Field(default=None, description="a remark")
     effect: Label | None = Field(
         default=None, description="name of the effect; outputs of one file that share it are alternatives"
@@ -334,6 +339,9 @@ class Check(_Sourced):
         default=None, description="half-life: start of the time looked at", examples=[4]
     )
     to_h: Positive | None = Field(default=None, description="end of the time looked at", examples=[24])
+    off: Text | None = Field(
+        default=None, description="why the file is known not to give the printed number", examples=["..."]
+    )
     samples_h: tuple[Positive, ...] = Field(
         default=(), description="times of the study's samples: the measure is taken from these alone"
     )

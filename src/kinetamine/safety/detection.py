@@ -22,6 +22,7 @@ from pydantic import Field
 from kinetamine import units
 from kinetamine.errors import Fault, InputError, NoData, UnknownName
 from kinetamine.records import Names, Record, Seen, Sourced, raise_all, read_csv, read_toml, unknown
+from kinetamine.substances import in_own_mass
 
 if TYPE_CHECKING:
     from kinetamine.dosing import Dose, Regimen
@@ -640,14 +641,16 @@ class _Curves:
         name = self.output(analyte)
         if name is None:
             return None
-        plasma = self.result[name]
+        counted = self.spec.outputs[name].counted_as if name in self.spec.outputs else None
+        plasma = in_own_mass(self.result[name], analyte, counted)
         if self.matrix == "plasma":
             return plasma
         from scipy.integrate import trapezoid
 
         if analyte not in self.desk.share:
             return None
-        area = trapezoid(self._reference[name], self._reference.time_h, axis=1)[:, None]  # ng/mL h per 1 mg
+        of_1_mg = in_own_mass(self._reference[name], analyte, counted)
+        area = trapezoid(of_1_mg, self._reference.time_h, axis=1)[:, None]  # ng/mL h per 1 mg
         share = self.desk.share[analyte].draw(self._random(analyte))
         renal = share * units.convert(1.0, "mg", "ug") / area  # L/h, as ng/mL is ug/L
         return np.asarray(renal * plasma / self._flow)

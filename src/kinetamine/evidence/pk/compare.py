@@ -6,6 +6,7 @@ are taken as they are, and a poor agreement is a result like any other.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -21,11 +22,24 @@ from kinetamine.evidence.pk.matching import Match, Origin, Site, matches, unusua
 from kinetamine.evidence.pk.observations import Arm, Observations, Point, Value
 from kinetamine.evidence.pk.predict import Curves, NotDerivable, Predictor, Simulate, curve_measure
 from kinetamine.evidence.tables import Screen
+from kinetamine.records import read_toml
 
 if TYPE_CHECKING:
     from kinetamine.models.spec import ModelSpec
 
-__all__ = ["Check", "Comparison", "Curve", "Report", "Statistics", "fingerprint", "run", "statistics"]
+__all__ = [
+    "REPRODUCED",
+    "Check",
+    "Comparison",
+    "Curve",
+    "Report",
+    "Statistics",
+    "checked",
+    "fingerprint",
+    "remarks",
+    "run",
+    "statistics",
+]
 
 #: called with steps done, steps in all
 Progress = Callable[[int, int], None]
@@ -35,6 +49,8 @@ PATIENTS = 1000
 SEED = 20
 #: a measure to infinity leaves the model's range when more of the area than this lies beyond its duration
 LATE_SHARE = 0.2
+#: a printed number counts as reproduced within this fold
+REPRODUCED = 1.1
 #: a prediction of zero counts as this fold error
 FLOOR = 1e-6
 
@@ -133,6 +149,12 @@ class Check:
     place: str
     published: float
     predicted: float
+    off: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the file gives the printed number within `REPRODUCED`-fold."""
+        return 1 / REPRODUCED <= self.ratio <= REPRODUCED
 
     @property
     def ratio(self) -> float:
@@ -612,4 +634,27 @@ def _check(spec: ModelSpec, check: Any, predictor: Predictor) -> Check:
         place=check.place,
         published=check.value,
         predicted=float(units.convert(predicted, common, check.unit)),
+        off=check.off,
     )
+
+
+def checked(spec: ModelSpec) -> list[Check]:
+    """What a model gives beside each number that its source prints (its ``[[checks]]``).
+
+    Examples
+    --------
+    >>> from kinetamine.models import library
+    >>> [one.agrees for one in checked(library.load("hijazi_2003_icu_adults"))]
+    [True]
+    """
+    from kinetamine.simulate import simulate
+
+    predictor = Predictor(simulate)
+    return [_check(spec, one, predictor) for one in spec.checks] if spec.kind == "pk" else []
+
+
+@functools.cache
+def remarks() -> dict[str, str]:
+    """What is known about models that disagree with their own papers."""
+    found = read_toml("observations/remarks.toml", dict[str, str])
+    return {name: " ".join(text.split()) for name, text in found.items()}

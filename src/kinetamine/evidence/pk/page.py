@@ -5,17 +5,15 @@ Numbers are written with three significant digits, so that the last bits of a ma
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinetamine.evidence.pk.compare import fold_statistics, grouped, statistics
+from kinetamine.evidence.pk.compare import fold_statistics, grouped, remarks, statistics
 from kinetamine.evidence.pk.observations import METRICS, Arm, Observations
 from kinetamine.evidence.tables import NONE, significant, table
 from kinetamine.models import library
-from kinetamine.records import read_toml
 
 if TYPE_CHECKING:
     from kinetamine.evidence.pk.compare import Check, Comparison, Curve, Report, Statistics
@@ -421,20 +419,13 @@ def _checks(report: Report) -> str:
             cells = [*kind.split("\t"), str(s.n), significant(s.afe), significant(low), significant(high)]
             summary.append(cells)
         parts.append(table(("output", "measure", "n", "mean ratio", "lowest", "highest"), summary))
-        if name in _remarks():
-            parts.append(_remarks()[name])
+        if name in remarks():
+            parts.append(remarks()[name])
         parts.append("<details><summary>every check</summary>\n\n" + _check_table(members) + "\n\n</details>")
     without = sorted(set(report.models) - {c.model for c in report.checks})
     if without:
         parts.append("No printed number to check was found for: " + ", ".join(without) + ".")
     return "\n\n".join(parts)
-
-
-@functools.cache
-def _remarks() -> dict[str, str]:
-    """What is known about models that disagree with their own papers."""
-    found = read_toml("observations/remarks.toml", dict[str, str])
-    return {name: " ".join(text.split()) for name, text in found.items()}
 
 
 def _check_table(members: Sequence[Check]) -> str:

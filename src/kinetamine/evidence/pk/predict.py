@@ -34,9 +34,6 @@ FAINTEST = 1e-6
 #: the bolus from which clearance and volumes are taken, mg; in a linear model its size does not matter
 BOLUS_MG = 10.0
 
-#: outputs that count a metabolite in the mass of ketamine it came from (see the notes of the model)
-_IN_KETAMINE_MASS = {("otto_2021_s_ketamine", "S-norketamine")}
-
 
 class NotDerivable(Exception):
     """This measure cannot be had from this model; the text says why."""
@@ -112,7 +109,8 @@ class Predictor:
             given: dict[str, Any] = dict(covariates)
             who: Any = Population(self.patients, self.seed, **given) if crowd else Patient(**given)
             times = _times(doses, at) if grid else np.unique(np.asarray(at, dtype=np.float64))
-            model: Any = [m.id for m in models] if len(models) > 1 else models[0].id
+            named = [m.id if m.shipped else m for m in models]
+            model: Any = named if len(named) > 1 else named[0]
             result = self.simulate(model, list(doses), who, times=times)
             self._kept[key] = _collect(result, models, times, covariates)
         return self._kept[key]
@@ -286,8 +284,8 @@ def _collect(
     for name, output in result.outputs.items():
         analyte = output.analyte or name
         c = np.asarray(result[name], dtype=np.float64) * units.convert(1.0, output.unit, "ng/mL")
-        if any((spec.id, analyte) in _IN_KETAMINE_MASS for spec in models):
-            c = substances.in_own_mass(c, str(analyte), "S-ketamine")
+        counted = next((spec.outputs[name].counted_as for spec in models if name in spec.outputs), None)
+        c = substances.in_own_mass(c, str(analyte), counted)
         values[str(analyte)] = c
     return Curves(np.asarray(times), values, covariates.get("weight", REFERENCE_WEIGHT_KG))
 
