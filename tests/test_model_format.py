@@ -355,3 +355,18 @@ def test_another_drug_takes_its_own_doses_only():
     spec = load_text(SMALL)
     with pytest.raises(InputError, match="midazolam"):
         kt.simulate(spec, "10 mg esketamine oral", times=[1])
+
+
+def test_a_table_of_results_has_what_was_carried_and_more():
+    rows = {
+        "TIME": [0, 1, 13, 30], "AMT": [10, 0, 0, 0], "ADDL": [1, 0, 0, 0], "II": [12, 0, 0, 0],
+        "DV": [0.0, 5.5, 7.25, 1.0], "CMT": ["oral"] * 4,
+    }  # fmt: skip
+    spec = load_text(OCCASIONS)
+    table = kt.EventTable.for_model(rows, spec, carry=["DV"])
+    r = kt.simulate(spec, table)
+    frame = r.to_polars(after_dose=True, individual=True)
+    assert frame["DV"].to_list() == [5.5, 7.25, 1.0]
+    assert frame["TAD"].to_list() == [1.0, 1.0, 18.0]
+    assert frame["CL_i"].to_list() == [5.0] * 3
+    assert r.to_polars().columns == ["ID", "TIME", "C", "CL", "DV"]

@@ -166,6 +166,19 @@ def table_frame(result: TableResult) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def with_columns(frame: pl.DataFrame, more: dict[str, Any]) -> pl.DataFrame:
+    """A frame with further columns; a name that is taken gets an underscore behind it."""
+    import polars as pl
+
+    for name, values in more.items():
+        free = name
+        while free in frame.columns:
+            free += "_"
+        column = pl.Series(free, values, strict=False)
+        frame = frame.with_columns(column.fill_nan(None) if column.dtype == pl.Float64 else column)
+    return frame
+
+
 def dataset(result: Result) -> Any:
     """An xarray Dataset with dimensions (patient, time_h) or (quantile, time_h)."""
     try:

@@ -447,6 +447,31 @@ class EventRun(Run):
         noise = self.population.residual_noise(self.model.spec, name, most, 0, self.n)
         return add_residual(self.model.spec, name, values, noise[whose, turn])
 
+    def after_dose(self) -> np.ndarray:
+        """Time after the subject's last dose at each observation record, h, repeats counted; NaN before the first."""
+        table, rows = self.table, np.arange(len(self.table.subject))
+        dose = np.full(len(rows), -1)
+        dose[self.dosed] = self.dosed
+        last = np.maximum.accumulate(dose)[self.sampled]
+        given = last >= self.bounds[:-1][table.subject[self.sampled]]
+        at = np.maximum(last, 0)
+        since = table.time_h[self.sampled] - table.time_h[at]
+        every = table.ii_h[at].astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turns = np.where(every > 0, np.minimum(np.floor(since / every + 1e-9), table.addl[at]), 0.0)
+        return np.where(given, since - turns * every, np.nan)
+
+    def individual(self) -> dict[str, np.ndarray]:
+        """Individual values at each observation record, arrays (record,), in inside units (h, mg, L)."""
+        columns = self.columns(0, self.n)
+        env = self.environment(0, self.n, columns)
+        version = columns.version_of_row[self.sampled]
+        found = {}
+        for name in self.model.spec.individual:
+            value = np.asarray(env[name])
+            found[name] = value[version] if value.ndim else np.full(len(version), float(value))
+        return found
+
     def first_dose(self) -> np.ndarray:
         """Time of each subject's first dose (of his first record, when there is none)."""
         first = self.table.time_h[self.bounds[:-1]].astype(float)

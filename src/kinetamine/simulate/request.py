@@ -354,6 +354,8 @@ def _on_table(
         (),
         (*told, *spec.notes),
         {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()},
+        after_dose_h=run.after_dose(),
+        individual=run.individual,
     )
 
 
