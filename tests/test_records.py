@@ -18,7 +18,7 @@ from kinetamine.dosing import library as regimens
 from kinetamine.dosing import products, weights
 from kinetamine.errors import FaultyFile, InputError
 from kinetamine.evidence import claims
-from kinetamine.evidence.course import calibration, predict
+from kinetamine.evidence.course import fits
 from kinetamine.evidence.course import observations as trials
 from kinetamine.evidence.effects import observations as acute
 from kinetamine.evidence.pk import compare, observations
@@ -63,8 +63,8 @@ READERS = {
     "population/height_weight_correlation.toml": lambda: reference.tables.__wrapped__(),
     "observations/pk_arms.toml": lambda: observations.load(),
     "observations/remarks.toml": lambda: compare.remarks.__wrapped__(),
-    "trials/rules.toml": lambda: predict._rules.__wrapped__(),
-    "trials/calibration.toml": lambda: calibration.load.__wrapped__(),
+    "trials/rules.toml": lambda: fits.rules.__wrapped__(),
+    "trials/fit.toml": lambda: fits.account.__wrapped__(),
     "safety/detection.toml": lambda: detection.load.__wrapped__(),
     "safety/dose_bounds.toml": lambda: doses.bounds.__wrapped__(),
     "safety/drug_groups.toml": lambda: pd_interactions.groups.__wrapped__(),
@@ -84,6 +84,7 @@ ROWS = {
     "trials/arms.csv": lambda: trials.load().arms,
     "trials/designs.csv": lambda: trials.load().designs,
     "trials/outcomes.csv": lambda: trials.load().outcomes,
+    "trials/predictions.csv": lambda: fits.predicted.__wrapped__(),
     "safety/ddi_observed.csv": lambda: perturbations._read(False).observed,
     "safety/detection.csv": lambda: detection.load.__wrapped__().facts,
     "safety/law.csv": lambda: law._read.__wrapped__()[1],
@@ -229,11 +230,11 @@ def test_keys_of_the_bibliography_are_found_without_reading_it():
 
 
 def test_a_faulty_course_model_tells_all(tmp_path):
-    text = (course_model._folder() / "mono_state.toml").read_text("utf-8")
+    text = (course_model._folder() / "hierarchical.toml").read_text("utf-8")
     (tmp_path / "m.toml").write_text(
-        text.replace("half_life_slow = { value", "half_life_slow = { valu", 1), "utf-8"
+        text.replace("half_life_slow = { prior", "half_life_slow = { prio", 1), "utf-8"
     )
-    with pytest.raises(FaultyFile, match=r"parameters\.half_life_slow\.valu.*try value"):
+    with pytest.raises(FaultyFile, match=r"parameters\.half_life_slow\.prio.*try prior"):
         course_model.load(tmp_path / "m.toml")
 
 

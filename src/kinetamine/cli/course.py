@@ -23,7 +23,7 @@ kinetamine course esketamine_label
 kinetamine course --dose "0.5 mg/kg iv over 40 min, twice weekly for 4 weeks" \
 --rule "booster when MADRS >= 20 at a weekly visit for responders"
 kinetamine course --dose "84 mg nasal twice weekly for 4 weeks" --weeks 12 --patients 5000 --seed 1 \
---model two_state --format json
+--format json
 """,
 )
 def course(asked: questions.Course, out: Out) -> None:

@@ -1,25 +1,27 @@
 """Course model files: records, two-step check, and the plain numbers the kernel wants.
 
-A course model has one fixed structure (see the file's ``[equations]``); the file brings its numbers. Each has
-the range we hold plausible, from which `draws` takes the uncertainty of a group's outcome.
+A course model has one fixed structure (see the file's ``[equations]``); the file brings its numbers. Those that were
+fitted have a prior in the file, and their posterior in a file of draws beside it: each draw is a set of parameters
+together with what it makes of every fitted trial.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable
+import io
+import re
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from kinetamine.course.kernel import NAMES
+from kinetamine.course.kernel import Parameters
 from kinetamine.engine.random import normals, stream_number
-from kinetamine.errors import Fault, InputError, UnknownName, nearest
+from kinetamine.errors import Fault, FaultyFile, InputError, UnknownName, nearest
 from kinetamine.records import Seen, read_text, read_toml
 
 __all__ = ["CAVEAT", "SETTINGS", "CourseModel", "available", "load", "surroundings"]
@@ -27,7 +29,14 @@ __all__ = ["CAVEAT", "SETTINGS", "CourseModel", "available", "load", "surroundin
 #: said with every figure and table of a course
 CAVEAT = "A model of groups with wide uncertainty, fitted to published trials: not for a person."
 #: parameters that drive the strength of a session, outside the kernel
-_EXPOSURE = ("saturation", "potency_r")
+_EXPOSURE = ("saturation", "potency_r", "nasal_exposure", "flatness")
+#: spreads between trials, from which the effects of a new one are drawn
+_BETWEEN = {
+    "trial": "sd_trial",
+    "trial_drug": "sd_trial_drug",
+    "trial_relapse_score": "sd_trial_relapse",
+    "trial_relapse_hazard": "sd_trial_relapse",
+}
 
 #: what may surround a treatment: the word of a trial's design, and the switch it turns on
 SETTINGS = {
@@ -39,10 +48,8 @@ SETTINGS = {
     "refractory": "refractory",
 }
 
-#: the standard normal deviate with 95 % below it: a range holds the middle 90 %
-_NORMAL_95 = NormalDist().inv_cdf(0.95)
-#: switches that may be turned up as well as down
-_MOST = {"expectancy": 10.0, "drug_effect": 10.0}
+#: switches that may be turned up beyond 1
+_MOST = {"expectancy": 10.0, "drug_effect": 10.0, "age": 110.0}
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Row = Annotated[tuple[Number, ...], Field(strict=False)]
@@ -53,15 +60,46 @@ class _Record(BaseModel):
 
 
 class Parameter(_Record):
-    """One number, where it comes from and the 90 % range we hold plausible."""
+    """One number: fixed, or with the prior it was fitted from."""
 
-    value: Number
-    unit: Literal["1", "logit", "d", "1/d", "points"]
-    range: tuple[Number, Number] = Field(strict=False)
+    unit: Literal["1", "logit", "d", "1/d", "points", "y"]
     place: str
     seen: Seen
+    value: Number | None = None
+    prior: Literal["lognormal", "normal", "half-normal", "truncated normal"] | None = None
+    centre: Number | None = None
+    spread: Number | None = Field(default=None, gt=0)
+    low: Number | None = None
+    high: Number | None = None
     source: str | None = None
     note: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether it is uncertain."""
+        return self.prior is not None
+
+    def from_normal(self, z: np.ndarray) -> np.ndarray:
+        """Values of the prior at standard normal deviates.
+
+        Examples
+        --------
+        >>> half_life = load("hierarchical").parameters["half_life_fast"]
+        >>> [round(x, 2) for x in half_life.from_normal(np.array([0.0, 1.0])).tolist()]
+        [5.0, 7.46]
+        """
+        from scipy.stats import norm
+
+        assert self.centre is not None and self.spread is not None
+        if self.prior == "lognormal":
+            return np.asarray(self.centre * np.exp(self.spread * z))
+        if self.prior == "half-normal":
+            return np.asarray(self.spread * norm.ppf(0.5 + 0.5 * norm.cdf(z)))
+        if self.prior == "truncated normal":
+            assert self.low is not None and self.high is not None
+            a, b = (norm.cdf((x - self.centre) / self.spread) for x in (self.low, self.high))
+            return np.asarray(self.centre + self.spread * norm.ppf(a + (b - a) * norm.cdf(z)))
+        return np.asarray(self.centre + self.spread * z)
 
 
 class Reference(_Record):
@@ -82,12 +120,27 @@ class Applies(_Record):
     strength: tuple[Number, Number] = Field(strict=False)
 
 
-class Uncertainty(_Record):
-    """How the estimates vary together: covariance on the scale of `CourseModel.draws`."""
+class Posterior(_Record):
+    """Where the draws of the posterior stand."""
 
-    parameters: tuple[str, ...] = Field(strict=False)
-    covariance: tuple[Row, ...] = Field(strict=False)
-    place: str
+    file: str
+    sha256: str
+
+
+class Draws:
+    """Draws of the posterior: parameters (draw,), and effects of the fitted trials (draw, trial).
+
+    `trials` names the families of trials; an effect of a trial it was not fitted for is nan.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.trials = tuple(str(name) for name in arrays["trials"])
+        self.effects = {name: arrays[name].astype(float) for name in _BETWEEN}
+        self.parameters = {
+            str(name): column.astype(float)
+            for name, column in zip(arrays["parameters"], arrays["draws"].T, strict=True)
+        }
+        self.n = len(arrays["draws"])
 
 
 class CourseModel(_Record):
@@ -95,7 +148,7 @@ class CourseModel(_Record):
 
     Examples
     --------
-    >>> model = load("mono_state")
+    >>> model = load("hierarchical")
     >>> model.status, model.parameters["half_life_slow"].unit
     ('derived', 'd')
     """
@@ -106,74 +159,128 @@ class CourseModel(_Record):
     status: Literal["derived", "published"]
     title: str
     score: Literal["MADRS"]
-    structure: Literal["one_state", "two_state"]
     notes: tuple[str, ...] = Field(default=(), strict=False)
     equations: dict[str, str]
     reference: Reference
     applies: Applies
+    posterior: Posterior | None = None
     parameters: dict[str, Parameter]
-    switches: dict[str, Annotated[float, Field(ge=0, le=1, strict=False)]]
-    uncertainty: Uncertainty | None = None
+    switches: dict[str, Annotated[float, Field(ge=0, le=110, strict=False)]]
     _digest: str = PrivateAttr("")
+    _draws: Any = PrivateAttr(None)
 
     @property
     def digest(self) -> str:
-        """First 16 hex digits of the sha256 of the file."""
+        """First 16 hex digits of the sha256 of the file; the file holds that of the draws."""
         return self._digest
 
+    @property
+    def trials(self) -> tuple[str, ...]:
+        """The fitted trials whose own effects can be taken instead of a new trial's."""
+        return () if self._draws is None else self._draws.trials
+
+    @functools.cached_property
+    def central(self) -> dict[str, float]:
+        """Medians of the posterior (of the prior, without draws), fixed values and the average trial."""
+        found = dict.fromkeys(_BETWEEN, 0.0)
+        for name, p in self.parameters.items():
+            drawn = None if self._draws is None else self._draws.parameters.get(name)
+            if not p.free:
+                found[name] = float(p.value or 0.0)
+            else:
+                found[name] = float(np.median(drawn) if drawn is not None else p.from_normal(np.zeros(1))[0])
+        return found
+
     def values(self, **changes: float) -> dict[str, float]:
-        """Parameters and switches as plain numbers, some of them changed.
+        """Parameters and switches as plain numbers, those uncertain at their median, some of them changed.
 
         Examples
         --------
-        >>> load("mono_state").values(refractory=1)["refractory"]
+        >>> load("hierarchical").values(refractory=1)["refractory"]
         1.0
         """
-        found = {name: parameter.value for name, parameter in self.parameters.items()} | dict(self.switches)
+        found = self.central | dict(self.switches)
+        return found | self._checked(changes, found)
+
+    def _checked(self, changes: Mapping[str, float], known: Mapping[str, float]) -> dict[str, float]:
         for name, value in changes.items():
-            if name not in found:
-                raise UnknownName("course model", name, found, f"a parameter or switch of {self.id}")
+            if name not in known:
+                raise UnknownName("course model", name, known, f"a parameter or switch of {self.id}")
             most = _MOST.get(name, 1.0) if name in self.switches else np.inf
-            if not 0 <= value <= most or not np.isfinite(value):
-                raise InputError(f"course model: {name}", value, f"a number from 0 to {most:g}")
-            found[name] = float(value)
-        return found
+            least = 0.0 if name in self.switches else -np.inf if self._signed(name) else 0.0
+            if not least <= value <= most or not np.isfinite(value):
+                raise InputError(f"course model: {name}", value, f"a number from {least:g} to {most:g}")
+        return {name: float(value) for name, value in changes.items()}
 
-    def draws(self, n: int, seed: int, **changes: float) -> list[dict[str, float]]:
-        """Sets of parameters as uncertain as the file says, for the uncertainty of a group's outcome.
+    def _signed(self, name: str) -> bool:
+        p = self.parameters.get(name)
+        return p is None or p.prior == "normal" or (p.value is not None and p.value < 0)
 
-        Shares vary on the logit scale, all else on the log scale; what has no range, and what is changed,
-        stays.
+    def draws(
+        self, n: int, seed: int, *, new_trial: bool = True, trial: str | None = None, **changes: float
+    ) -> list[dict[str, float]]:
+        """Sets of parameters as uncertain as the fit, each in a trial of its own.
+
+        Parameters
+        ----------
+        n, seed : int
+            How many; the draws of the posterior in an order of their own, and the key of new trials.
+        new_trial : bool
+            Draw a new trial's effects with each set; else the average trial's, which are 0.
+        trial : str, optional
+            A fitted trial (`trials`), whose own effects are taken.
+        **changes
+            Parameters and switches that are given.
         """
         fixed = self.values(**changes)
-        free = {
-            k: p
-            for k, p in self.parameters.items()
-            if p.range[1] > p.range[0] and p.value > 0 and k not in changes
-        }
-        names = list(free)
-        z = normals(seed, stream_number("course", "parameters"), 0, n, max(len(free), 1))[:, : len(free)]
-        scales = [_scale(p) for p in free.values()]
-        low, centre, high = (
-            np.array([to(x) for (to, _), x in zip(scales, column, strict=True)])
-            for column in (
-                [p.range[0] for p in free.values()],
-                [p.value for p in free.values()],
-                [p.range[1] for p in free.values()],
-            )
+        if trial is not None and trial not in self.trials:
+            raise UnknownName("trial", trial, self.trials, "a fitted trial")
+        free = [k for k, p in self.parameters.items() if p.free and k not in changes]
+        z = normals(seed, stream_number("course", "parameters"), 0, n, len(free) + len(_BETWEEN))
+        columns = {k: self.parameters[k].from_normal(z[:, i]) for i, k in enumerate(free)}
+        d = self._draws
+        # spread over all draws, however few are wanted
+        rows = (
+            None
+            if d is None
+            else np.floor(np.arange(n) * (d.n / n)).astype(int)
+            if n <= d.n
+            else np.arange(n) % d.n
         )
-        sd = (high - low) / (2 * _NORMAL_95)
-        step = z * sd
-        if self.uncertainty is not None:
-            inside = [k for k in self.uncertainty.parameters if k in free]
-            at = [self.uncertainty.parameters.index(k) for k in inside]
-            columns = [names.index(k) for k in inside]
-            covariance = np.array(self.uncertainty.covariance)[np.ix_(at, at)]
-            step[:, columns] = z[:, columns] @ np.linalg.cholesky(covariance).T
-        return [
-            fixed | {k: float(back(x)) for k, (_, back), x in zip(names, scales, centre + row, strict=True)}
-            for row in step
-        ]
+        if d is not None:
+            columns |= {k: d.parameters[k][rows] for k in free if k in d.parameters}
+        for i, (effect, sd) in enumerate(_BETWEEN.items()):
+            if effect in changes:
+                continue
+            if trial is not None:
+                own = d.effects[effect][rows, self.trials.index(trial)]
+                columns[effect] = np.where(np.isnan(own), 0.0, own)
+            elif new_trial:
+                columns[effect] = z[:, len(free) + i] * columns.get(sd, fixed.get(sd, 0.0))
+        return [fixed | {k: float(column[i]) for k, column in columns.items()} for i in range(n)]
+
+
+_UNTIL = re.compile(r"(?P<word>.+?) until (?P<unit>day|week) (?P<number>\d+(?:\.\d+)?)$")
+
+
+def open_until(words: str | Iterable[str]) -> float:
+    """The day until which sessions are open, where the words say so: "open label until week 16".
+
+    Examples
+    --------
+    >>> open_until("open label until week 16"), open_until("hospital")
+    (112.0, inf)
+    """
+    for name in _words(words):
+        match = _UNTIL.match(name)
+        if match and match["word"] == "open label":
+            return float(match["number"]) * (7.0 if match["unit"] == "week" else 1.0)
+    return np.inf
+
+
+def _words(words: str | Iterable[str]) -> list[str]:
+    given = words.split(",") if isinstance(words, str) else list(words)
+    return [" ".join(str(word).lower().replace("-", " ").replace("_", " ").split()) for word in given]
 
 
 def surroundings(words: str | Iterable[str]) -> dict[str, float]:
@@ -182,15 +289,18 @@ def surroundings(words: str | Iterable[str]) -> dict[str, float]:
     Parameters
     ----------
     words : str or list of str
-        Words of `SETTINGS`; in one text with commas between.
+        Words of `SETTINGS`, in one text with commas between; "open label until week 16" for sessions that are
+        open only until then (`open_until`).
 
     Examples
     --------
     >>> surroundings("open label, new oral drug")
     {'open_label': 1.0, 'oral_antidepressant': 1.0}
     """
-    given = words.split(",") if isinstance(words, str) else list(words)
-    names = [" ".join(str(word).lower().replace("-", " ").replace("_", " ").split()) for word in given]
+    names = []
+    for name in _words(words):
+        match = _UNTIL.match(name)
+        names.append("open label" if match and match["word"] == "open label" else name)
     for name in names:
         if name and name not in SETTINGS:
             raise UnknownName("setting", name, SETTINGS, "what surrounds the treatment")
@@ -200,26 +310,8 @@ def surroundings(words: str | Iterable[str]) -> dict[str, float]:
     return {switch: 1.0 for switch in switches if switch is not None}
 
 
-def _logit(x: float) -> float:
-    x = min(x, 0.999)  # a range may end at certainty
-    return float(np.log(x / (1 - x)))
-
-
-def _expit(x: float) -> float:
-    return float(1 / (1 + np.exp(-x)))
-
-
-def _scale(parameter: Parameter) -> tuple[Any, Any]:
-    share = parameter.unit == "1" and parameter.range[0] > 0 and parameter.range[1] <= 1
-    return (_logit, _expit) if share else (np.log, np.exp)
-
-
 def _folder() -> Path:
     return Path(str(resources.files("kinetamine"))) / "data" / "models" / "course"
-
-
-#: other names people use
-_ALIASES = {"one_state": "mono_state", "synapse": "two_state"}
 
 
 def available() -> list[str]:
@@ -228,13 +320,13 @@ def available() -> list[str]:
     Examples
     --------
     >>> available()
-    ['mono_state', 'two_state']
+    ['hierarchical']
     """
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
-def load(model: str | Path | CourseModel) -> CourseModel:
-    """A course model by its id, or from a TOML file.
+def load(model: str | Path | CourseModel, draws: bool = True) -> CourseModel:
+    """A course model by its id, or from a TOML file; without its draws for the fit that makes them.
 
     Raises
     ------
@@ -245,24 +337,44 @@ def load(model: str | Path | CourseModel) -> CourseModel:
 
     Examples
     --------
-    >>> load("synapse").id
-    'two_state'
+    >>> load("hierarchical").id
+    'hierarchical'
     """
     if isinstance(model, CourseModel):
         return model
     text = str(model)
     if isinstance(model, str) and not text.endswith(".toml"):
-        name = _ALIASES.get(text, text)
-        if name not in available():
-            raise UnknownName(
-                "course model", text, [*available(), *_ALIASES], "a course model or a .toml file"
-            )
-        return _read(_folder() / f"{name}.toml")
-    return _read(Path(model))
+        if text not in available():
+            raise UnknownName("course model", text, available(), "a course model or a .toml file")
+        return _read(_folder() / f"{text}.toml", draws)
+    return _read(Path(model), draws)
 
 
-def _read(path: Path) -> CourseModel:
-    return _parsed(read_text(path.name, path.parent), path.name)
+def _read(path: Path, draws: bool) -> CourseModel:
+    model = _parsed(read_text(path.name, path.parent), path.name)
+    posterior = model.posterior
+    if draws and posterior is not None:
+        model = model.model_copy()
+        model._draws = _read_draws(path.parent / posterior.file, posterior.sha256)
+    return model
+
+
+def _read_draws(path: Path, sha256: str) -> Draws:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), error.strerror or "unreadable", "the draws of the course model") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        fault = Fault(path.name, f"sha256 {found[:16]}…", f"sha256 {sha256[:16]}…, as the model says")
+        raise FaultyFile(path.name, [fault])
+    return _unpacked(content)
+
+
+@functools.lru_cache(maxsize=4)
+def _unpacked(content: bytes) -> Draws:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return Draws(arrays)
 
 
 @functools.cache
@@ -274,7 +386,7 @@ def _parsed(text: str, name: str) -> CourseModel:
 
 def _sense(model: CourseModel, name: str) -> Any:
     """What needs several tables at once."""
-    known = set(NAMES) | set(_EXPOSURE)
+    known = (set(Parameters._fields) - set(_BETWEEN)) | set(_EXPOSURE) | set(_BETWEEN.values())
     given = set(model.parameters) | set(model.switches)
     for missing in sorted(known - given):
         yield Fault(f"{name}: parameters", f"no {missing}", "every number of the equations")
@@ -283,24 +395,15 @@ def _sense(model: CourseModel, name: str) -> Any:
         yield Fault(f"{name}: parameters.{extra}", "a name the equations do not have", "a known name", cure)
     for key, p in model.parameters.items():
         where = f"{name}: parameters.{key}"
-        if not p.range[0] <= p.value <= p.range[1]:
-            yield Fault(where, f"value {p.value:g}, range {list(p.range)}", "a value inside its range")
-        if p.range[0] < 0:
-            yield Fault(where, f"range {list(p.range)}", "numbers of at least 0")
-        if p.range[0] == 0 < p.range[1]:
-            yield Fault(where, f"range {list(p.range)}", "a range above 0, or [0, 0] for what is off")
+        if (p.value is None) == (p.prior is None):
+            yield Fault(where, f"value {p.value}, prior {p.prior}", "either a value or a prior")
+        if p.prior is not None and (p.centre is None or p.spread is None):
+            yield Fault(where, f"prior {p.prior}", "with centre and spread")
+        elif p.prior == "lognormal" and not (p.centre or 0) > 0:
+            yield Fault(where, f"centre {p.centre}", "a median above 0")
+        if p.prior == "truncated normal" and not (
+            p.low is not None and p.high is not None and p.low < p.high
+        ):
+            yield Fault(where, f"low {p.low}, high {p.high}", "the ends of a truncated prior")
         if p.seen != "derived" and p.source is None:
             yield Fault(where, f"seen {p.seen} and no source", "a key of sources.toml")
-    if model.uncertainty is not None:
-        u, where = model.uncertainty, f"{name}: uncertainty"
-        size = len(u.parameters)
-        for key in u.parameters:
-            if key not in model.parameters:
-                yield Fault(where, repr(key), "a parameter of this file")
-        matrix = np.array(u.covariance) if all(len(r) == size for r in u.covariance) else np.zeros((0, 0))
-        if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T):
-            yield Fault(
-                f"{where}.covariance", f"{len(u.covariance)} rows", f"a symmetric {size} x {size} matrix"
-            )
-        elif np.linalg.eigvalsh(matrix).min() <= 0:
-            yield Fault(f"{where}.covariance", "not positive definite", "a covariance matrix")

@@ -22,6 +22,13 @@ __all__ = ["CourseResult"]
 #: event → the column of its day, and of the day the clock starts
 _EVENTS = {"response": "response_d", "remission": "remission_d", "relapse": "relapse_d"}
 _BANDED = ("mean", "response", "remission")
+#: endpoints that mean little without what would have happened anyway
+_BESIDE = (
+    "ever in response",
+    "ever in remission",
+    "in remission at two visits in a row",
+    "relapsed of those at risk",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +43,15 @@ class CourseResult:
     >>> import kinetamine as kt
     >>> r = kt.course("0.5 mg/kg iv over 40 min, twice weekly for 4 weeks", n=2000, seed=1, weeks=8)
     >>> r.visits()["day"].to_list()[:3]
-    [0.0, 7.0, 14.0]
+    [0.0, 1.0, 7.0]
     >>> 0 < r.summary()["response at the end"]["low"] < r.summary()["response at the end"]["value"] < 1
     True
     """
 
     arrays: dict[str, Any]
     bands: dict[str, np.ndarray]
+    without: dict[str, float]
+    horizon_weeks: float
     title: str
     regimen: tuple[str, ...]
     rules: tuple[str, ...]
@@ -113,7 +122,7 @@ class CourseResult:
 
         frame = pl.DataFrame({name: self.arrays[name] for name in PATIENT})
         whole = [pl.col(name).cast(pl.Int64) for name in ("sessions", "boosters")]
-        return frame.with_columns(*whole, pl.col("responder_class").cast(pl.Boolean)).fill_nan(None)
+        return frame.with_columns(*whole).fill_nan(None)
 
     def kaplan_meier(self, event: str = "relapse") -> pl.DataFrame:
         """Share still free of an event over days since its clock started.
@@ -147,22 +156,77 @@ class CourseResult:
         return pl.DataFrame({"day": days, "at_risk": at_risk, "free": free, "low": low, "high": high})
 
     def median_time(self, event: str) -> float:
-        """Days until half have had the event (Kaplan-Meier); nan when fewer than half have."""
+        """Days until half have had the event (Kaplan-Meier); nan when fewer than half have by the end."""
+        return self.median_interval(event)["value"]
+
+    def median_interval(self, event: str) -> dict[str, float]:
+        """The same with its 95 % interval (Brookmeyer and Crowley): where the curve's own interval crosses a half.
+
+        An end that the follow-up does not reach is infinite: at least half may be free for longer than was seen.
+        """
         curve = self.kaplan_meier(event)
-        below = np.flatnonzero(curve["free"].to_numpy() <= 0.5)
-        return float(curve["day"][int(below[0])]) if below.size else math.nan
+        days = curve["day"].to_numpy()
+
+        def crosses(column: str) -> float:
+            below = np.flatnonzero(curve[column].to_numpy() <= 0.5)
+            return float(days[int(below[0])]) if below.size else math.inf
+
+        value = crosses("free")
+        return {
+            "value": value if math.isfinite(value) else math.nan,
+            "low": crosses("low"),
+            "high": crosses("high"),
+        }
+
+    def hazard_ratio(
+        self, control: CourseResult, event: str = "relapse", day: float | None = None
+    ) -> dict[str, float]:
+        """Ratio of cumulative hazards of an event by `day` of its clock, against a control.
+
+        The uncertainty is that of the group: the draws of both arms are paired.
+
+        Returns
+        -------
+        dict
+            ``day``, ``value``, and for relapse ``low`` and ``high``, 5 and 95 % over draws.
+        """
+        end = min(float(self.arrays["visit_days"][-1]), float(control.arrays["visit_days"][-1]))
+        day = end if day is None else float(day)
+        free = []
+        for one in (self, control):
+            time, happened = times_to(one.arrays, event)
+            free.append(float(_survival(time, happened).evaluate(day)) if time.size else math.nan)
+        out = {"day": day, "value": _ratio(*free)}
+        mine, theirs = self.bands.get("free"), control.bands.get("free")
+        if event == "relapse" and mine is not None and theirs is not None and len(mine) == len(theirs):
+            v, w = (int(np.searchsorted(one.arrays["visit_days"], day + 1e-6)) - 1 for one in (self, control))
+            ratios = [_ratio(a, b) for a, b in zip(mine[:, v], theirs[:, w], strict=True)]
+            if np.isfinite(ratios).any():
+                out["low"], out["high"] = (float(q) for q in np.nanquantile(ratios, [0.05, 0.95]))
+        return out
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """The endpoints: value, Monte Carlo standard error and the 5-95 % range of parameter uncertainty."""
+        """The endpoints: value, standard error of the simulation and the 5-95 % range over draws and trials.
+
+        What happened "ever", and relapse, stand only within the weeks of the fit, and beside their value in the
+        same group ``without ketamine``: scores of one person wander, so some are well at some visit in any group.
+        """
         values = endpoints(self.arrays, self.weeks, self.session_h + self.observation_h)
         out: dict[str, dict[str, float]] = {}
         for name, (value, se) in values.items():
+            beside = name in _BESIDE
+            if beside and self.weeks > self.horizon_weeks:
+                continue
             out[name] = {"value": value, "mc_se": se}
-            if name in self.bands:
-                low, high = np.nanquantile(self.bands[name], [0.05, 0.95])
+            drawn = self.bands.get(name)
+            if drawn is not None and np.isfinite(drawn).any():
+                low, high = np.nanquantile(drawn, [0.05, 0.95])
                 out[name] |= {"low": float(low), "high": float(high)}
+            if beside and name in self.without:
+                out[name]["without ketamine"] = self.without[name]
         for event in ("response", "relapse"):
-            out[f"median days to {event}"] = {"value": self.median_time(event)}
+            if event == "response" or self.weeks <= self.horizon_weeks:
+                out[f"median days to {event}"] = self.median_interval(event)
         return out
 
     def nnt(
@@ -182,8 +246,10 @@ class CourseResult:
         Returns
         -------
         dict
-            ``difference`` of shares with ``low`` and ``high`` (parameter uncertainty), and ``nnt``, which is
-            infinite without a difference and negative when the control does better.
+            ``difference`` of shares with ``low`` and ``high`` (5 and 95 % over draws and trials), and ``nnt``, which
+            is infinite without a difference and negative when the control does better, with ``nnt_low`` and
+            ``nnt_high``: from the best difference to the worst; where no difference is inside, `nnt_high` is
+            infinite.
         """
         if endpoint not in ("response", "remission"):
             raise UnknownName("nnt", endpoint, ("response", "remission"), "an endpoint with shares")
@@ -202,6 +268,8 @@ class CourseResult:
         out = {"day": day, "difference": difference, "nnt": 1 / difference if difference else math.inf}
         if gaps is not None:
             out["low"], out["high"] = (float(q) for q in np.quantile(gaps, [0.05, 0.95]))
+            out["nnt_low"] = 1 / out["high"] if out["high"] > 0 else math.inf
+            out["nnt_high"] = 1 / out["low"] if out["low"] > 0 else math.inf
         return out
 
     def _visit(self, day: float | None) -> int:
@@ -248,6 +316,13 @@ def times_to(arrays: Mapping[str, Any], event: str) -> tuple[np.ndarray, np.ndar
     happened = np.isfinite(day)
     end = np.where(happened, day, np.maximum(observed[begun], start[begun]))
     return end - start[begun], happened
+
+
+def _ratio(mine: float, theirs: float) -> float:
+    """Of cumulative hazards, from the shares still free."""
+    if not (0 < mine <= 1 and 0 < theirs < 1):
+        return math.nan
+    return math.log(mine) / math.log(theirs)
 
 
 def _survival(time: np.ndarray, happened: np.ndarray) -> Any:
@@ -297,6 +372,9 @@ def endpoints(arrays: dict[str, Any], weeks: float, session_h: float) -> dict[st
         "remission at the end": share(float(arrays["remission"][-1]), left),
         "ever in response": share(float(np.isfinite(arrays["response_d"]).mean()), n),
         "ever in remission": share(float(np.isfinite(arrays["remission_d"]).mean()), n),
+        "in remission at two visits in a row": share(
+            float(np.isfinite(arrays["remission_twice_d"]).mean()), n
+        ),
         "relapsed of those at risk": share(float(relapsed.mean()) if begun.any() else math.nan, begun.sum()),
         "share of time well": mean(arrays["well_d"] / np.maximum(observed, 1e-9)),
         "sessions": mean(arrays["sessions"]),

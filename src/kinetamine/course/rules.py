@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinetamine.course import kernel
 from kinetamine.course.kernel import ACTIONS, MEASURES, OPS, PLACES, RULE
 from kinetamine.errors import FaultyFile, InputError, nearest
 
@@ -432,17 +433,14 @@ def table(
 _STARTS = ("response", "remission", "day", "session")
 
 
-def relapse_table(rule: Relapse, last_session_d: float) -> np.ndarray:
-    """The relapse rule as the kernel reads it, array (7,)."""
-    start_d = last_session_d if rule.start == "session" else rule.start_d
-    return np.array(
-        [
-            1,
-            MEASURES.index(rule.measure),
-            OPS.index(rule.op),
-            rule.threshold,
-            rule.visits,
-            _STARTS.index(rule.start),
-            start_d,
-        ]
+def relapse_table(rule: Relapse, last_session_d: float) -> kernel.Relapse:
+    """The relapse rule as the kernel reads it."""
+    return kernel.Relapse(
+        1.0,
+        float(MEASURES.index(rule.measure)),
+        float(OPS.index(rule.op)),
+        float(rule.threshold),
+        float(rule.visits),
+        float(_STARTS.index(rule.start)),
+        float(last_session_d if rule.start == "session" else rule.start_d),
     )

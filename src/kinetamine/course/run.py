@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from kinetamine.course import kernel, strength
 from kinetamine.course import model as models
-from kinetamine.course import rules as visit_rules
+from kinetamine.course.plan import MODEL, Plan, first_of, inside, whole
 from kinetamine.course.result import CourseResult, endpoints, free_of_relapse
 from kinetamine.course.settings import settings
 from kinetamine.dosing import Dose, Regimen
-from kinetamine.errors import InputError, UnknownName
-from kinetamine.models import library
+from kinetamine.errors import UnknownName
 from kinetamine.records import Record, read_toml
 from kinetamine.version import version
 
@@ -28,9 +24,13 @@ __all__ = ["CourseFile", "available_courses", "course", "read_course"]
 
 _MOST_WEEKS = 520
 _MOST_PATIENTS = 20_000_000
-_MODEL, _PATIENTS, _WEEKS = "one_state", 1000, 26
-#: draws of uncertain parameters, and patients in each
+_PATIENTS, _WEEKS = 1000, 26
+#: draws behind an interval, and patients in each
 _DRAWS, _PATIENTS_PER_DRAW = 60, 500
+#: draws over which the patients of the group itself are dealt out
+_DEALT = 400
+#: patients of the same group without ketamine
+_PATIENTS_WITHOUT = 20_000
 
 
 class CourseFile(Record):
@@ -109,6 +109,12 @@ def course(
     remission: float | None = None,
     setting: str | Iterable[str] | None = None,
     switches: Mapping[str, float] | None = None,
+    age: float | None = None,
+    trial: str | None = None,
+    new_trial: bool = True,
+    counted: str = "stay",
+    select: str | None = None,
+    crisis: tuple[float, float] | None = None,
     uncertainty: int = _DRAWS,
     first: int = 0,
     threads: int | None = None,
@@ -118,12 +124,13 @@ def course(
     Parameters
     ----------
     regimen : str, Regimen, list or None
-        Dose phrases, the id of a shipped course (`available_courses`) or a course file; None: no drug, which
-        is the placebo arm with visits only.
+        Dose phrases, the id of a shipped course (`available_courses`) or a course file. A phrase that begins with
+        "sham" gives the same sessions without drug, as a blinded control has them; None: no sessions at all,
+        which is usual care.
     n, seed : int
         Patients (default 1000) and the key of their draws (0). The same patient is the same in every arm.
     model : str
-        ``"one_state"`` (default), ``"two_state"``, or a course model file.
+        ``"hierarchical"`` (default), or a course model file.
     rules : str or list of str
         Visit rules; see `kinetamine.course.rules`. They are asked in order at every score.
     weeks : float
@@ -131,7 +138,7 @@ def course(
     pk : str, optional
         PK model that carries all routes.
     visits : array, d, optional
-        Days of scores; default day 0 and weekly. Scores are also taken before each session, for the rules.
+        Days of scores; default day 0, day 1 and weekly. Scores are also taken before each session, for the rules.
     baseline : (mean, sd) or (mean, sd, low, high), optional
         MADRS at entry, instead of the model's.
     relapse : str, optional
@@ -139,14 +146,28 @@ def course(
     response, remission : float, optional
         Share of improvement, and highest MADRS, that count.
     setting : str or list of str, optional
-        What surrounds the treatment: ``"open label"`` or ``"blinded"`` (default), ``"hospital"``,
-        ``"new oral drug"`` (an antidepressant begun with it) or ``"ongoing oral drug"``, ``"refractory"``. Each
-        turns on a switch; their effects were fitted to the trials.
+        What surrounds the treatment: ``"open label"`` or ``"blinded"`` (default), ``"open label until week 16"``,
+        ``"hospital"``, ``"new oral drug"`` (an antidepressant begun with it) or ``"ongoing oral drug"``,
+        ``"refractory"``. Each turns on a switch; their effects were fitted to the trials.
     switches : dict, optional
         Switches (``open_label``, ``hospital``, ``oral_antidepressant``, ``refractory``, ``naltrexone``,
         ``rapamycin``, ``drug_effect``, ``expectancy``) and any parameter of the model, by name.
+    age : float, optional, years
+        Of all patients, default 45; above 50 it matters, by a prior from trials of oral drugs alone.
+    trial : str, optional
+        A fitted trial (``trials`` of the model): the group is one more of it, instead of a new trial.
+    new_trial : bool
+        Whether each draw of the posterior comes with a new trial's effects; False: the average trial.
+    counted : str
+        ``"stay"`` (default): nobody leaves. Else people leave, the worse rather, and who has left is counted as
+        ``"completers"``: not at all; ``"last observation"``: as last seen; ``"non-responder"``.
+    select : str, optional
+        ``"response at day 28"``, ``"remission at week 4"``: only those who have it then are followed and counted.
+    crisis : (day, points), optional
+        All scores rise by so many points that day and fall back at the pace of the illness.
     uncertainty : int
-        Draws of the uncertain parameters, each run on 500 patients; 0 leaves them out.
+        Draws of the posterior behind each interval, each run on 500 patients. 0 leaves intervals out and takes
+        the medians of all parameters in the average trial.
     first : int
         Number of the first patient.
     threads : int, optional
@@ -154,6 +175,7 @@ def course(
     Returns
     -------
     CourseResult
+        Values are expectations over the posterior and over new trials: the patients are dealt out over draws.
 
     Raises
     ------
@@ -175,20 +197,21 @@ def course(
         file = read_course(regimen)
         regimen = file.doses if isinstance(file.doses, str) else list(file.doses)
         rules = [*file.rules, *([rules] if isinstance(rules, str) else rules)]
-        n, seed, model = _first(n, file.patients), _first(seed, file.seed), _first(model, file.model)
-        relapse, remission = _first(relapse, file.relapse), _first(remission, file.remission)
-        response, visits = _first(response, file.response), _first(visits, file.visits)
-        baseline = _first(baseline, file.baseline)
-        weeks = _first(weeks, file.weeks)
-        setting = _first(setting, file.setting)
+        n, seed, model = first_of(n, file.patients), first_of(seed, file.seed), first_of(model, file.model)
+        relapse, remission = first_of(relapse, file.relapse), first_of(remission, file.remission)
+        response, visits = first_of(response, file.response), first_of(visits, file.visits)
+        baseline = first_of(baseline, file.baseline)
+        weeks = first_of(weeks, file.weeks)
+        setting = first_of(setting, file.setting)
         switches = {**file.switches, **(switches or {})}
-    n = whole("n", _first(n, _PATIENTS), 1, _MOST_PATIENTS)
-    seed = whole("seed", _first(seed, 0), 0, 2**63)
-    weeks = _inside("weeks", _first(weeks, _WEEKS), 0, _MOST_WEEKS)
+    n = whole("n", first_of(n, _PATIENTS), 1, _MOST_PATIENTS)
+    seed = whole("seed", first_of(seed, 0), 0, 2**63)
+    weeks = inside("weeks", first_of(weeks, _WEEKS), 0, _MOST_WEEKS)
+    uncertainty = whole("uncertainty", uncertainty, 0, 10_000)
     plan = Plan(
         regimen,
         weeks,
-        model=_first(model, _MODEL),
+        model=first_of(model, MODEL),
         rules=rules,
         pk=pk,
         visits=visits,
@@ -198,21 +221,30 @@ def course(
         setting=setting,
         switches=switches,
         baseline=baseline,
+        age=age,
+        trial=trial,
+        new_trial=new_trial,
+        counted=counted,
+        select=select,
+        crisis=crisis,
     )
-    arrays = plan.run(plan.values, n, seed, first=first, threads=threads)
+    dealt = plan.draws(_DEALT, seed) if uncertainty else [plan.values]
+    arrays = plan.run(dealt, n, seed, first=first, threads=threads)
     hours = float(plan.sessions.hours.mean()) if plan.sessions is not None else 0.0
     observation = settings().session.observation_h.value
-    bands: dict[str, list[Any]] = {}
-    for drawn in plan.model.draws(whole("uncertainty", uncertainty, 0, 10_000), seed, **plan.changes):
-        one = plan.run(drawn, min(n, _PATIENTS_PER_DRAW), seed, first=first, threads=1)
-        for name in ("mean", "response", "remission"):
-            bands.setdefault(name, []).append(one[name])
-        bands.setdefault("free", []).append(free_of_relapse(one, plan.visits))
-        for name, (value, _) in endpoints(one, weeks, hours + observation).items():
-            bands.setdefault(name, []).append(value)
+    drawn = plan.draws(uncertainty, seed)
+    bands = _bands(plan, drawn, min(n, _PATIENTS_PER_DRAW), seed, first, weeks, hours + observation)
+    usual = plan.without() if plan.sessions is not None else None
+    without = {}
+    if usual is not None:
+        # ever and relapse mean little without what would have happened anyway
+        alone = usual.run(dealt, min(n, _PATIENTS_WITHOUT), seed, first=first, threads=threads)
+        without = {k: v for k, (v, _) in endpoints(alone, weeks, 0.0).items()}
     return CourseResult(
         arrays=arrays,
-        bands={name: np.array(rows) for name, rows in bands.items()},
+        bands=bands,
+        without=without,
+        horizon_weeks=plan.model.applies.weeks,
         title=file.title if file is not None else "",
         regimen=plan.phrases,
         rules=tuple(rule.describe() for rule in plan.rules),
@@ -234,185 +266,23 @@ def course(
             "patients": n,
             "version": version(),
             "changes": plan.changes,
+            "trial": trial or ("new" if new_trial else "average"),
+            "counted": counted,
             "score_max": plan.values["score_max"],
         },
     )
 
 
-class Plan:
-    """Everything about an arm that does not depend on patients or draws of parameters."""
-
-    def __init__(
-        self,
-        regimen: Any,
-        weeks: float,
-        *,
-        model: Any = _MODEL,
-        rules: Any = (),
-        pk: str | None = None,
-        visits: Iterable[float] | None = None,
-        relapse: str | None = None,
-        response: float | None = None,
-        remission: float | None = None,
-        setting: str | Iterable[str] | None = None,
-        switches: Mapping[str, float] | None = None,
-        baseline: tuple[float, ...] | None = None,
-    ) -> None:
-        defaults = settings().endpoints
-        self.model = models.load(model)
-        surrounding = models.surroundings(setting or ())
-        self.changes = surrounding | {name: float(value) for name, value in (switches or {}).items()}
-        self.values = self.model.values(**self.changes)
-        self.baseline = _baseline(baseline)
-        self.rules = visit_rules.parse_all(rules)
-        self.relapse = visit_rules.parse_relapse(_first(relapse, defaults.relapse.rule))
-        self.response = float(_inside("response", _first(response, defaults.response.value), 0, 1))
-        self.remission = float(_inside("remission", _first(remission, defaults.remission.value), 0, 60))
-        self.end_d = 7.0 * weeks
-        self.visits = _visit_days(visits, self.end_d)
-        weekly = (self.visits > 0) & (np.abs(self.visits % 7) < 1e-6)
-        if any(rule.place == "weekly" for rule in self.rules) and not weekly.any():
-            given = f"no visit at a multiple of 7 days in {self.end_d:g} days"
-            raise InputError("rules", given, "a weekly visit for a rule that asks at one", "'at a visit'")
-        self.pk = pk
-        self.sessions: strength.Sessions | None = None
-        self.phrases: tuple[str, ...] = ("no drug",)
-        self._kept = np.zeros(0, bool)
-        if regimen is not None:
-            read = Regimen.parse(list(regimen) if not isinstance(regimen, str | Dose | Regimen) else regimen)
-            self.phrases = tuple(read.describe().split("; "))
-            self._last = read.expanded()[-1]
-            self.sessions = self._exposure(read)
-            self._kept = self.sessions.times_h / 24 <= self.end_d + 1e-9
-        elif any(rule.action == "booster" for rule in self.rules):
-            raise InputError("rules", "a booster without a regimen", "a regimen that says what is given")
-        self._doses = {rule.dose: self._exposure(self._like(rule.dose)) for rule in self.rules if rule.dose}
-        beyond = tuple(self._beyond())
-        self.grade = "extrapolated" if beyond else "fitted"
-        seen = self.sessions.notes if self.sessions is not None else ()
-        reference = f"reference session: {self.model.reference.dose}"
-        around = ", ".join(word for word, switch in models.SETTINGS.items() if self.values.get(str(switch)))
-        self.notes = (
-            *beyond,
-            f"setting: {around or 'blinded, no new oral drug'}",
-            "scores: MADRS",
-            reference,
-            *seen,
-            *self.model.notes[:2],
-        )
-        used = {p.source for p in self.model.parameters.values() if p.source is not None}
-        mine = (defaults.response, defaults.remission, defaults.relapse, settings().session.observation_h)
-        self.sources = tuple(sorted(used | {part.source for part in mine} | self._pk_sources()))
-
-    def _beyond(self) -> Iterator[str]:
-        """Where this arm leaves what the model was fitted to."""
-        applies = self.model.applies
-        if self.end_d > 7 * applies.weeks:
-            yield f"longer than the {applies.weeks:g} weeks of the fit"
-        if any(rule.action == "booster" for rule in self.rules):
-            yield "boosters decided at visits: in no trial of the fit"
-        if self.sessions is None:
-            return
-        yield from self.sessions.beyond
-        for route in sorted(set(self.sessions.routes) - set(applies.routes)):
-            yield f"{route}: no trial of this route in the fit"
-        for drug in sorted(set(self.sessions.drugs) - set(applies.drugs)):
-            yield f"{drug}: no trial of it alone in the fit"
-        times = self.sessions.times_h[self._kept] / 24
-        if times.size > 1 and np.diff(times).min() < applies.spacing_d - 1e-9:
-            yield f"sessions less than {applies.spacing_d:g} days apart"
-        u = strength.strength(self.sessions.s, self.sessions.r, self.values)
-        if u.min() < applies.strength[0] or u.max() > applies.strength[1]:
-            yield f"strength outside {applies.strength[0]:g}-{applies.strength[1]:g} of the reference session"
-        if not self._kept.all():
-            yield f"{int((~self._kept).sum())} sessions after the last week are left out"
-
-    def _exposure(self, regimen: Any) -> strength.Sessions:
-        reference = self.model.reference
-        return strength.sessions(regimen, reference.dose, reference.weight_kg, self.pk)
-
-    def _like(self, words: str) -> Dose:
-        """The dose of the last planned session in another amount."""
-        if self.sessions is None:
-            raise InputError("rules", words, "a regimen whose dose can be changed")
-        amount, _, unit = words.partition(" ")
-        return replace(
-            self._last,
-            time_h=0.0,
-            amount=float(amount),
-            per_kg=unit == "mg/kg",
-            by="weight",
-            most=None,
-            fields={},
-            text="",
-        )
-
-    def _pk_sources(self) -> set[str]:
-        if self.sessions is None:
-            return set()
-        names = {self.pk} if self.pk else {settings().routes[self._last.entry].pk}
-        return {library.load(name).source for name in names if name}
-
-    def run(self, values: Mapping[str, float], n: int, seed: int, **more: Any) -> dict[str, Any]:
-        """The arm in `n` patients with these parameter values."""
-
-        def of(words: str) -> float:
-            one = self._doses[words]
-            return float(strength.strength(one.s, one.r, values)[0])
-
-        times, u = np.zeros(0), np.zeros(0)
-        if self.sessions is not None:
-            times = self.sessions.times_h[self._kept]
-            u = strength.strength(self.sessions.s, self.sessions.r, values)[self._kept]
-        last_d = float(times.max()) / 24 if times.size else 0.0
-        return kernel.simulate_arm(
-            values,
-            times,
-            u,
-            n,
-            seed,
-            self.visits,
-            response=self.response,
-            remission=self.remission,
-            rules=visit_rules.table(self.rules, of, self.response, self.remission),
-            booster=float(u[-1]) if u.size else math.nan,
-            relapse=visit_rules.relapse_table(self.relapse, last_d),
-            baseline=self.baseline,
-            end_d=self.end_d,
-            **more,
-        )
-
-
-def _first(given: Any, other: Any) -> Any:
-    return other if given is None else given
-
-
-def whole(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise InputError(name, repr(value)[:60], f"a whole number from {low} to {high:,}")
-    return int(value)
-
-
-def _inside(name: str, value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low < value <= high:
-        raise InputError(name, repr(value)[:60], f"a number above {low:g}, at most {high:g}")
-    return float(value)
-
-
-def _visit_days(visits: Iterable[float] | None, end_d: float) -> np.ndarray:
-    if visits is None:
-        days = np.append(np.arange(0.0, end_d + 1e-9, 7.0), end_d)
-    else:
-        days = np.asarray(list(visits), float)
-        if not days.size or not np.isfinite(days).all() or days.min() < 0 or days.max() > end_d:
-            raise InputError("visits", str(days.tolist())[:80], f"days from 0 to {end_d:g}, at least one")
-    return np.unique(np.round(days, 9))
-
-
-def _baseline(baseline: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    if baseline is None:
-        return None
-    fine = len(baseline) in (2, 4) and all(0 <= x < 60 for x in baseline) and baseline[0] > 0
-    if not fine or (len(baseline) == 4 and not 0 < baseline[2] < baseline[3]):
-        raise InputError("baseline", baseline, "(mean, sd) or (mean, sd, low, high), MADRS", "(32, 5.5)")
-    return tuple(map(float, baseline))
+def _bands(
+    plan: Plan, drawn: list[dict[str, float]], n: int, seed: int, first: int, weeks: float, hours: float
+) -> dict[str, np.ndarray]:
+    """What each draw alone makes of the group: arrays (draw, visit) and (draw,)."""
+    bands: dict[str, list[Any]] = {}
+    for values in drawn:
+        one = plan.run(values, n, seed, first=first, threads=1)
+        for name in ("mean", "response", "remission"):
+            bands.setdefault(name, []).append(one[name])
+        bands.setdefault("free", []).append(free_of_relapse(one, plan.visits))
+        for name, (value, _) in endpoints(one, weeks, hours).items():
+            bands.setdefault(name, []).append(value)
+    return {name: np.array(rows) for name, rows in bands.items()}

@@ -2,14 +2,15 @@
 
 The strength of a session is ``u = (1 + c) x / (c + x)`` where x is its exposure (AUC in plasma, enantiomers
 weighted by potency) relative to the reference session of the course model, both by the same PK model in its
-typical patient.
+typical patient. A profile flatter than the reference session's counts for less than its AUC says: x is multiplied
+by a power of its flatness, the mean concentration of its best hour over that of the reference session, per AUC.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from kinetamine.substances import share as share_of
 
 __all__ = ["Sessions", "sessions", "strength"]
 
-#: outputs of PK models that stand for the drug itself, in the order in which they are looked for
+#: outputs of PK models that stand for the drug itself
 _PARENTS = ("S-ketamine", "ketamine", "R-ketamine")
 
 
@@ -34,7 +35,10 @@ class Sessions:
     ----------
     times_h : array (session,), h
     s, r : array (session,)
-        Exposure to either enantiomer, relative to the S-ketamine of the reference session.
+        Exposure to either enantiomer, relative to the S-ketamine of the reference session; 0 of a sham session.
+    flat : array (session,)
+        Best hour over AUC, relative to the reference session: below 1 for slow routes.
+    nasal : array (session,) of bool
     hours : array (session,), h
         Length of the administration.
     drugs, routes : tuple of str
@@ -47,29 +51,59 @@ class Sessions:
     times_h: np.ndarray
     s: np.ndarray
     r: np.ndarray
+    flat: np.ndarray
+    nasal: np.ndarray
     hours: np.ndarray
     drugs: tuple[str, ...]
     routes: tuple[str, ...]
     notes: tuple[str, ...]
     beyond: tuple[str, ...]
 
+    def strength(self, parameters: Mapping[str, float]) -> np.ndarray:
+        """Strength of each session under a set of parameters."""
+        found: np.ndarray = strength(self.s, self.r, parameters, self.flat, self.nasal)
+        return found
 
-def strength(s: Any, r: Any, parameters: Mapping[str, float]) -> Any:
+    def sham(self) -> Sessions:
+        """The same sessions without drug."""
+        nothing = np.zeros(self.s.size)
+        return replace(self, s=nothing, r=nothing, drugs=(), routes=(), notes=(), beyond=())
+
+    def together(self, other: Sessions) -> Sessions:
+        """Both lists of sessions as one; of the same time the one with drug counts."""
+        order = np.argsort(np.concatenate([self.times_h, other.times_h]), kind="stable")
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])[order]
+            for name in ("times_h", "s", "r", "flat", "nasal", "hours")
+        }
+        times, drug = columns["times_h"], columns["s"] + columns["r"]
+        best = np.lexsort((-drug, times))
+        kept = best[np.append(True, np.diff(times[best]) > 1e-9)]
+        words: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
+            for name in ("drugs", "routes", "notes", "beyond")
+        }
+        return replace(self, **words, **{k: v[kept] for k, v in columns.items()})
+
+
+def strength(s: Any, r: Any, parameters: Mapping[str, float], flat: Any = 1.0, nasal: Any = False) -> Any:
     """Strength of sessions; 1 is the reference, ``1 + saturation`` the limit.
 
     Examples
     --------
-    >>> float(strength(1, 1, {"potency_r": 0.3, "saturation": 0.4}))
+    >>> float(strength(1, 1, {"potency_r": 0.3, "saturation": 0.4, "flatness": 0.5, "nasal_exposure": 0.0}))
     1.0
     """
     potency, c = parameters["potency_r"], parameters["saturation"]
     x = (np.asarray(s, float) + potency * np.asarray(r, float)) / (1 + potency)
+    x = x * np.asarray(flat, float) ** parameters["flatness"]
+    x = x * np.exp(parameters["nasal_exposure"] * np.asarray(nasal, float))
     return (1 + c) * x / (c + x)
 
 
 @functools.lru_cache(maxsize=4096)
 def _auc(model: str, entry: str, amount: float, duration_h: float | None, fields: Any, weight: float) -> Any:
-    """AUC to infinity of `amount` mg of the model's drug in its typical patient; grade and reasons."""
+    """AUC to infinity and in the best hour of `amount` mg in the model's typical patient; grade and reasons."""
     from kinetamine.models import library
     from kinetamine.population import Patient
     from kinetamine.simulate import simulate
@@ -88,7 +122,25 @@ def _auc(model: str, entry: str, amount: float, duration_h: float | None, fields
     result = simulate(spec, [dose], Patient(weight=weight), times=times, outputs=[output])
     measures = result.exposure(shown=True).row(0, named=True)
     auc = float(measures["auc_inf"] or measures["auc_last"])
-    return auc, result.output(output).grade, result.output(output).reasons
+    return (
+        auc,
+        _best_hour(spec, dose, weight, output),
+        result.output(output).grade,
+        result.output(output).reasons,
+    )
+
+
+def _best_hour(spec: Any, dose: Dose, weight: float, output: str) -> float:
+    """Largest AUC of one hour in the first half day, concentration times h."""
+    from kinetamine.population import Patient
+    from kinetamine.simulate import simulate
+
+    steps = 60
+    times = np.arange(0, 12 + 0.5 / steps, 1 / steps)
+    result = simulate(spec, [dose], Patient(weight=weight), times=times, outputs=[output])
+    level = result.to_polars()["value"].to_numpy()
+    area = np.append(0.0, np.cumsum((level[1:] + level[:-1]) / 2 / steps))
+    return float((area[steps:] - area[:-steps]).max())
 
 
 def sessions(
@@ -142,8 +194,8 @@ def sessions(
         fields = tuple(sorted(dose.fields.items()))
         length = dose.duration_h if route.like is None else None
         # both enantiomers by the same kinetics; the mass that enters the nose or the gut is that of the dose
-        auc, grade, reasons = _auc(str(model), entry, amount, length, fields, weight_kg)
-        unit, _, _ = _auc(str(reference_pk), "iv", ref_mg, ref.duration_h, (), weight_kg)
+        auc, best, grade, reasons = _auc(str(model), entry, amount, length, fields, weight_kg)
+        unit, unit_best, _, _ = _auc(str(reference_pk), "iv", ref_mg, ref.duration_h, (), weight_kg)
         (beyond if grade == EXTRAPOLATED else notes)[
             f"{dose.entry}: exposure by {model}, {grade} ({', '.join(reasons)})"
         ] = None
@@ -151,10 +203,12 @@ def sessions(
             notes["R-ketamine taken to have the kinetics of S-ketamine"] = None
         # exposure to S after the reference is that of its half of the mass
         x = auc / (unit * share_of(ref.drug or "racemate", "S-ketamine"))
-        row = rows.setdefault(dose.time_h, [0.0, 0.0, 0.0])
+        row = rows.setdefault(dose.time_h, [0.0, 0.0, 0.0, 0.0, 0.0])
         row[0] += share * x
         row[1] += (1 - share) * x
-        row[2] = max(row[2], dose.duration_h or 0.0)
+        row[2] += best / auc * unit / unit_best * x  # of several doses at once the mean, by exposure
+        row[3] = max(row[3], float(dose.entry == "nasal"))
+        row[4] = max(row[4], dose.duration_h or 0.0)
     times = sorted(rows)
     table = np.array([rows[t] for t in times])
     routes = tuple(dict.fromkeys(dose.entry for dose in Regimen.parse(regimen).doses))
@@ -162,7 +216,9 @@ def sessions(
         np.array(times),
         table[:, 0],
         table[:, 1],
-        table[:, 2],
+        table[:, 2] / (table[:, 0] + table[:, 1]),
+        table[:, 3] > 0,
+        table[:, 4],
         tuple(drugs),
         routes,
         tuple(notes),

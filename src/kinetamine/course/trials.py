@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinetamine.course import run
 from kinetamine.course.model import CAVEAT
+from kinetamine.course.plan import Plan, whole
 from kinetamine.course.result import times_to
 from kinetamine.errors import InputError, UnknownName
 
@@ -115,8 +115,8 @@ def trial(
         )
     if endpoint not in _ENDPOINTS:
         raise UnknownName("endpoint", endpoint, _ENDPOINTS, "an endpoint")
-    n, replicates = run.whole("n", n, 2, 1_000_000), run.whole("replicates", replicates, 2, 1_000_000)
-    run.whole("uncertainty", uncertainty, 0, 10_000)
+    n, replicates = whole("n", n, 2, 1_000_000), whole("replicates", replicates, 2, 1_000_000)
+    whole("uncertainty", uncertainty, 0, 10_000)
     plans = {name: _plan(arm, day, options) for name, arm in arms.items()}
 
     def outcomes(name: str, values: Mapping[str, float], trials: int, lane: int) -> _Outcomes:
@@ -137,7 +137,7 @@ def trial(
         return _Outcomes(gained.reshape(trials, n).astype(float))
 
     names = list(arms)
-    drawn = {name: plan.model.draws(uncertainty, seed, **plan.changes) for name, plan in plans.items()}
+    drawn = {name: plan.draws(uncertainty, seed) for name, plan in plans.items()}
     few = max(2, min(replicates, 2000 // n))
     found = {name: outcomes(name, plans[name].values, replicates, k) for k, name in enumerate(names)}
     # the same draw for all arms: the unknown is the same in both groups of a trial
@@ -179,12 +179,12 @@ def trial(
     return TrialResult(tuple(rows), means, endpoint, day, n, replicates, seed, tuple(notes))
 
 
-def _plan(arm: Any, day: float, options: Mapping[str, Any]) -> run.Plan:
+def _plan(arm: Any, day: float, options: Mapping[str, Any]) -> Plan:
     given = dict(arm) if isinstance(arm, Mapping) else {"regimen": arm}
     if "regimen" not in given:
         raise InputError("arms", repr(arm)[:60], "a regimen", "{'regimen': '84 mg nasal', 'rules': […]}")
     asked = {**options, **given}
-    return run.Plan(asked.pop("regimen"), day / 7, **asked)
+    return Plan(asked.pop("regimen"), day / 7, **asked)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ class Course(
         toml="switches", python="switches", example={"naltrexone": 1.0},
     )  # fmt: skip
     model: Text | None = say(
-        None, "one_state (default), two_state, or a file.", "ID|FILE.toml", HOW, example="two_state"
+        None, "hierarchical (default), or a file.", "ID|FILE.toml", HOW, example="hierarchical"
     )
     pk: Text | None = say(
         None, "A PK model for all routes.", "ID|FILE.toml", HOW, example="kamp_2020_meta_racemic"
@@ -74,7 +74,7 @@ class Course(
         example="relapse when MADRS >= 22 at 2 visits in a row after remission",
     )  # fmt: skip
     visits: Numbers | None = say(
-        None, "Days of scores, the first session on day 0, such as '0, 1, 7, 28'; default weekly.", "DAYS", HOW,
+        None, "Days of scores, the first session on day 0, such as '0, 1, 28'; default day 1 and weekly.", "DAYS", HOW,
         commas=True, unit="day", example=[0.0, 1.0, 7.0, 28.0],
     )  # fmt: skip
     response: Number | None = say(None, "Improvement that counts, default 0.5.", "SHARE", HOW, example=0.5)

@@ -20,7 +20,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kinetamine.course.model import surroundings
+from kinetamine.course.model import open_until, surroundings
 from kinetamine.errors import Fault, InputError
 from kinetamine.records import Record, Seen, raise_all, read_csv, read_text, source_faults, unknown
 
@@ -29,16 +29,15 @@ __all__ = ["MEASURES", "Arm", "Design", "Outcome", "Trials", "load", "wilson"]
 #: endpoint → what one arm (or two) must be asked. Shares are in percent, scores in points, times in days.
 MEASURES = (
     "mean", "change", "response", "remission", "sustained_response", "late_response",
+    "response_and_remission", "stay", "lost",
     "relapse", "relapse_free", "relapse_median", "relapse_mean", "relapse_restricted_mean",
     "difference", "effect_size", "response_difference", "remission_difference",
     "response_ratio", "response_odds_ratio", "remission_ratio", "remission_odds_ratio", "relapse_hazard_ratio",
 )  # fmt: skip
-SHARES = ("response", "remission", "sustained_response", "late_response", "relapse", "relapse_free")
+SHARES = ("response", "remission", "sustained_response", "late_response", "response_and_remission", "stay", "lost",
+          "relapse", "relapse_free")  # fmt: skip
 RATIOS = ("response_ratio", "response_odds_ratio", "remission_ratio", "remission_odds_ratio",
           "relapse_hazard_ratio")  # fmt: skip
-
-#: one trial in so many is left out of the calibration
-LEFT_OUT = 10
 
 
 class Arm(Record):
@@ -72,10 +71,10 @@ class Design(Record):
     """How the model runs an arm.
 
     `setting` has words of `kinetamine.course.model.SETTINGS` with commas between.
-    `session` is the dose of a session, or several after each other with `;` (the last one goes on), or "none".
-    `group`: "trial" may be fitted to; "beyond" is outside what the model is fitted to (children, anaesthesia,
-    oral doses); "pooled" is an analysis over trials that mostly stand here themselves. Trials of one `family`
-    share people and are left out together. Relapse counts from
+    `session` is the dose of a session or "sham", or several after each other with `;` (the last one goes on), or
+    "none": no sessions at all. `group`: "trial" is fitted to; "beyond" is outside what the model is fitted to
+    (ketamine under anaesthesia, doses dissolved in the mouth at home); "pooled" is an analysis over trials that
+    mostly stand here themselves. Trials of one `family` share people and are left out together. Relapse counts from
     a response on the day after the last session, or from what `pick` names on `pick_day`.
     """
 
@@ -83,13 +82,13 @@ class Design(Record):
     arm: str
     group: Literal["trial", "beyond", "pooled"]
     family: str
-    days: str
+    days: str = ""
     session: str
     setting: str = ""
     madrs_mean: float = Field(gt=0, lt=60)
     madrs_sd: float = Field(gt=0, lt=30)
     baseline_from: Literal["own", "borrowed", "recalled", "assumed"]
-    pick: Literal["stable remission", "stable response"] | None = None
+    pick: Literal["stable remission", "stable response", "response and remission"] | None = None
     pick_day: float | None = None
     note: str | None = None
 
@@ -100,11 +99,30 @@ class Design(Record):
 
     @property
     def doses(self) -> tuple[str, ...]:
-        """A dose phrase for each session; nothing without drug."""
+        """A dose phrase, or "sham", for each session; nothing without sessions."""
         if self.session == "none":
             return ()
         given = [phrase.strip() for phrase in self.session.split(";")]
         return tuple(given[min(k, len(given) - 1)] for k in range(len(self.session_days)))
+
+    @property
+    def drug(self) -> bool:
+        """Whether any session has drug."""
+        return any(dose != "sham" for dose in self.doses)
+
+    @property
+    def open_until(self) -> float:
+        """The day until which its sessions are open."""
+        return open_until(self.setting) if self.switches.get("open_label") else 0.0
+
+    @property
+    def kind(self) -> str:
+        """What sort of arm: control (no drug), nasal, single, series."""
+        if not self.drug:
+            return "control"
+        if "nasal" in self.session:
+            return "nasal"
+        return "single" if len(self.session_days) == 1 else "series"
 
     @property
     def switches(self) -> dict[str, float]:
@@ -116,7 +134,7 @@ class Outcome(Record):
     """One published number.
 
     `time_days` and `when` are as published; `day` counts from the first session. `treated` and `control` name
-    designs; `cutoff` is the highest score of a remission.
+    designs; `cutoff` is the highest score of a remission; `counted` says whose value it is, where not everybody's.
     """
 
     id: str
@@ -147,6 +165,7 @@ class Outcome(Record):
     cutoff: float | None = Field(default=None, gt=0, lt=60)
     cutoff_seen: Literal["text", "assumed"] | None = None
     unusable: str | None = None
+    counted: Literal["completers"] | None = None
 
     def published(self) -> tuple[float, float] | None:
         """The published 95 % interval: as printed, Wilson's from n for a share, else from SD or SE.
@@ -219,23 +238,10 @@ class Trials:
         names = {d.family for d in self.designs.values() if d.group == "trial"}
         return tuple(sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest()))
 
-    def left_out(self) -> tuple[str, ...]:
-        """The families of trials kept from the calibration: the first tenth of `families`.
-
-        Examples
-        --------
-        >>> load().left_out()
-        ('murrough2013_rep', 'singh2016_iv_freq', 'realesk2022')
-        """
-        families = self.families()
-        return families[: math.ceil(len(families) / LEFT_OUT)]
-
     def role(self, outcome: Outcome) -> str:
-        """ "fit", "left out", "beyond" or "pooled": what the calibration did with an outcome."""
-        design = self.design(outcome)
-        if design.group != "trial":
-            return design.group
-        return "left out" if design.family in self.left_out() else "fit"
+        """ "fit", "beyond" or "pooled": what the fit did with an outcome."""
+        group = self.design(outcome).group
+        return "fit" if group == "trial" else group
 
 
 def load(folder: str | Path | None = None) -> Trials:
@@ -313,9 +319,13 @@ def _bad_designs(found: Trials) -> Iterable[Fault]:
         except ValueError:
             yield Fault(f"{where}, days", repr(design.days), "numbers with blanks between")
             continue
-        if not days or days[0] != 0 or any(b <= a for a, b in itertools.pairwise(days)):
+        if (design.session == "none") != (not days):
+            yield Fault(
+                f"{where}, days", repr(design.days), "days of sessions, and none where there is no session"
+            )
+        elif days and (days[0] != 0 or any(b <= a for a, b in itertools.pairwise(days))):
             yield Fault(f"{where}, days", repr(design.days), "days that ascend from 0")
-        for phrase in sorted(set(design.doses)):
+        for phrase in sorted(set(design.doses) - {"sham"}):
             try:
                 Regimen.parse(phrase)
             except InputError as error:
@@ -339,5 +349,7 @@ def _bad_outcome(found: Trials, o: Outcome, where: str) -> Iterable[Fault]:
         yield Fault(f"{where}, control", repr(o.control), "a second arm for differences and ratios only")
     if o.day is None:
         yield Fault(f"{where}, day", "nothing", "the day since the first session")
-    if o.measure.startswith("remission") != (o.cutoff is not None):
+    if (o.measure.split("_")[0] in ("remission", "lost") or o.measure == "response_and_remission") != (
+        o.cutoff is not None
+    ):
         yield Fault(f"{where}, cutoff", repr(o.cutoff), "the highest score of a remission, for those only")
