@@ -133,7 +133,7 @@ def head() -> list[str]:
 
 def source() -> list[str]:
     """The text of the driver, with which a generated module ends."""
-    return texts(new_lanes, enter, look, act, turn, give, leave, run)
+    return texts(new_lanes, enter, look, act, infuse, turn, give, leave, run)
 
 
 def texts(*functions: Any) -> list[str]:
@@ -217,7 +217,7 @@ def look(shape, plan, who, numbers, lane):
 
 def act(shape, plan, parts, results, control, lane, room):
     """What the due steps do."""
-    observed = False
+    observed = changed = False
     for k in range(8):
         if lane.due[k] == 0:
             continue
@@ -233,16 +233,44 @@ def act(shape, plan, parts, results, control, lane, room):
                 where = patient * results.stride[0] + plan.arg[step] * results.stride[1] + results.stride[2]
                 for q in range(shape.observed):
                     results.out[q, where] = lane.observed[q, k]
+        elif code == BOLUS or code == START or code == STOP:
+            arg = plan.arg[step]
+            state = parts.state[arg]
+            value = parts.value[arg * parts.stride[0] + patient * parts.stride[1]]
+            infuse(k, code, state, value, shape.channel[state], lane.x, lane.u, lane.running)
+            if lane.off[state, k] == 1 and code != STOP:
+                turn(lane, k, state, 0)
+            changed = True
         elif code != NOTHING:
+            changed = True
             status = give(k, code, plan.arg[step], shape, plan, parts, results, control, lane, room)
             if status != 0:
                 results.status[patient] = status
-    for k in range(8):
-        lane.due[k] = 0
+    lane.due[:] = 0
+    if changed:
+        lane.flags[FORCED] = 0
+        for i in range(shape.inputs):
+            for k in range(8):
+                if lane.running[i, k] > 0:
+                    lane.flags[FORCED] = 1
+
+
+def infuse(k, code, state, value, channel, x, u, running):
+    """A bolus, or the start or end of an infusion; few arguments, for each array of a call is counted."""
+    if code == BOLUS:
+        x[state, k] += value
+    elif code == START:
+        u[channel, k] += value
+        running[channel, k] += 1
+    else:
+        running[channel, k] = max(0, running[channel, k] - 1)
+        u[channel, k] -= value
+        if running[channel, k] == 0:  # no rounding residue runs on for ever
+            u[channel, k] = 0.0
 
 
 def give(k, code, arg, shape, plan, parts, results, control, lane, room):
-    """Doses, starts and ends of infusions, resets and steady states of lane `k`; 0, or a code of failure."""
+    """Resets, compartments turned off and on, and steady states of lane `k`; 0, or a code of failure."""
     status = 0
     j = arg * parts.stride[0] + lane.patient[k] * parts.stride[1]
     if code == RESET:
@@ -259,28 +287,9 @@ def give(k, code, arg, shape, plan, parts, results, control, lane, room):
         turn(lane, k, arg, 1)
     elif code == ON:
         turn(lane, k, arg, 0)
-    elif code == BOLUS:
-        turn(lane, k, parts.state[arg], 0)
-        lane.x[parts.state[arg], k] += parts.value[j]
-    elif code == START:
-        turn(lane, k, parts.state[arg], 0)
-        channel = shape.channel[parts.state[arg]]
-        lane.u[channel, k] += parts.value[j]
-        lane.running[channel, k] += 1
-    elif code == STOP:
-        channel = shape.channel[parts.state[arg]]
-        lane.running[channel, k] = max(0, lane.running[channel, k] - 1)
-        lane.u[channel, k] -= parts.value[j]
-        if lane.running[channel, k] == 0:  # no rounding residue runs on for ever
-            lane.u[channel, k] = 0.0
     else:
         add = code == STEADY_ADD
         status = settle(k, shape, plan, parts, results, parts.state[arg], j, add, control, lane, room)
-    lane.flags[FORCED] = 0
-    for i in range(shape.inputs):
-        for one in range(8):
-            if lane.running[i, one] > 0:
-                lane.flags[FORCED] = 1
     return status
 
 
