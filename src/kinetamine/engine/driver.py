@@ -133,15 +133,22 @@ def head() -> list[str]:
 
 def source() -> list[str]:
     """The text of the driver, with which a generated module ends."""
-    return texts(new_lanes, enter, look, act, infuse, turn, give, leave, run)
+    return [
+        *texts(new_lanes, turn, give),
+        *texts(enter, look, infuse, act, leave, decorator=INLINE),
+        *texts(run),
+    ]
 
 
-def texts(*functions: Any) -> list[str]:
+def texts(*functions: Any, decorator: str | None = None) -> list[str]:
     """Functions as text, to be compiled; divisions by zero give infinity rather than stop a thread."""
-    return [line for f in functions for line in (NJIT, inspect.getsource(f))]
+    return [line for f in functions for line in (decorator or NJIT, inspect.getsource(f))]
 
 
 NJIT = "@njit(nogil=True, error_model='numpy')"
+#: for what is called at every event: at a call each array of the named tuples would be counted, which takes longer than
+#: the event
+INLINE = "@njit(nogil=True, error_model='numpy', forceinline=True)"
 
 if False:  # known to a generated module only; this tells the type checker and linter what they are
     from kinetamine.engine import lanes as v

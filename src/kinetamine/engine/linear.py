@@ -154,9 +154,8 @@ def generic_source() -> str:
 
 def _stepper(settles: bool) -> list[str]:
     p, s = propagator, steady
-    out = driver.texts(
-        p.scratch, p.begin, p.close, p.scaling, p.taylor, p.propagator, p.common_length, p.find, p.move
-    )
+    out = driver.texts(p.scratch, p.close, p.scaling, p.taylor, p.propagator)
+    out += driver.texts(p.begin, p.common_length, p.find, p.move, decorator=driver.INLINE)
     if settles:
         return out + driver.texts(
             s.solve, s.collecting, s.repeat, s.endless, s.flow, s.period, s.steady, s.settle
