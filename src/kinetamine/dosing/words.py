@@ -132,8 +132,8 @@ INSTEAD = {
     "months": "a number of weeks or days",
     "ketamine": "'racemic ketamine', 'esketamine' or 'arketamine' (without any, it is the model's own drug)",
     "twice": "'twice daily' or 'twice weekly'",
-    "spray": "'as 1 spray' after the amount in mg, or '2 sprays of Spravato'",
-    "sprays": "'as 3 sprays' after the amount in mg, or '2 sprays of Spravato'",
+    "spray": "'as 1 spray' after the amount in mg, or so many sprays of a product",
+    "sprays": "'as 3 sprays' after the amount in mg, or so many sprays of a product",
     "prn": "the times at which it is given",
 }
 

@@ -194,7 +194,7 @@ def effects(
     >>> import kinetamine as kt
     >>> row, = kt.effects("2 mg/kg iv over 1 min", effects="not awake", population=kt.Patient(weight=70))
     >>> round(row.onset_min["q50"], 1), round(row.offset_min["q50"]), row.grade
-    (0.1, 14, 'fitted')
+    (0.3, 14, 'range not stated')
     """
     people = population if population is not None else Population(1000, seed=0, uncertainty=True)
     if not isinstance(people, Patient | Population):

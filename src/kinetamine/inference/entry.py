@@ -79,7 +79,7 @@ def posterior(
     >>> levels = ["S-ketamine 46 ng/mL at 40 min", "S-norketamine 12 ng/mL at 2 h"]
     >>> post = kt.posterior("otto_2021_s_ketamine", "10 mg iv over 30 min", levels, kt.Patient(weight=80))
     >>> post.grade, list(post.summary()["parameter"][:2])
-    ('fitted', ['CL1_i', 'CLM1_i'])
+    ('fitted', ['V1_i', 'CL_i'])
     """
     from kinetamine.inference import course, table, trace_back
 

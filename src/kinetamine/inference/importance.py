@@ -88,8 +88,7 @@ def sample(target: Target, n: int = 10_000, seed: int = 0, starts: int = 8) -> D
         hessian = mode.curvature(target, centre)
         if not np.isfinite(hessian).all():
             hessian = np.eye(size)
-        width, axes = np.linalg.eigh(hessian)
-        width = np.maximum(width, LEAST_CURVATURE)
+        width, axes = mode.axes(hessian, LEAST_CURVATURE)
         components.append((centre, axes / np.sqrt(width), -0.5 * float(np.log(width).sum())))
     shares = np.array([PRIOR] + [(1 - PRIOR) / len(components)] * len(components))
     which = rng.choice(len(shares), n, p=shares)

@@ -181,8 +181,7 @@ def _laplace(target: Target, n: int, seed: int) -> Draws:
 
     found = mode.find(target, seed=seed)
     centre = found.best()[0][0]
-    width, axes = np.linalg.eigh(mode.curvature(target, centre))
-    width = np.maximum(width, importance.LEAST_CURVATURE)
+    width, axes = mode.axes(mode.curvature(target, centre), importance.LEAST_CURVATURE)
     noise = np.random.default_rng([seed, 3]).standard_normal((n, target.size))
     z = centre + (noise / np.sqrt(width)) @ axes.T
     log_evidence = float(found.value.max() - 0.5 * np.log(width).sum())

@@ -27,7 +27,7 @@ def weighted_quantiles(values: np.ndarray, weights: np.ndarray, q: Sequence[floa
     Examples
     --------
     >>> weighted_quantiles(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 2.0]), [0.5]).tolist()
-    [2.5]
+    [2.3333333333333335]
     """
     values = np.asarray(values, float)
     order = np.argsort(values, axis=0)

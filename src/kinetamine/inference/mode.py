@@ -8,7 +8,7 @@ import numpy as np
 
 from kinetamine.inference.target import Target
 
-__all__ = ["Modes", "curvature", "find"]
+__all__ = ["Modes", "axes", "curvature", "find"]
 
 #: the search ends where a Newton step would gain less than this
 GAIN = 1e-8
@@ -115,6 +115,13 @@ def find(
         information = np.where(better[..., None, None], new[2], information)
         damping = np.where(better, np.maximum(damping / 6, 1e-10), np.minimum(damping * 8, 1e8))
     return Modes(z, value, done, taken)
+
+
+def axes(hessian: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Curvatures, none below `least`, and directions; of each the largest part is positive, so that it is one."""
+    width, directions = np.linalg.eigh(hessian)
+    rows = np.abs(directions).argmax(axis=0)
+    return np.maximum(width, least), directions * np.sign(directions[rows, np.arange(len(rows))])
 
 
 def curvature(target: Target, z: np.ndarray, step: float = 1e-4) -> np.ndarray:

@@ -272,7 +272,7 @@ def score(
     --------
     >>> s = score("PHQ-9", [2, 2, 2, 1, 1, 1, 1, 1, 0])
     >>> s.total, s.band, s.seen
-    (11, 'moderate', 'text')
+    (11, 'moderate', 'recalled')
     >>> score("MADRS", total=12, baseline=30).remission["default"]
     True
     """
