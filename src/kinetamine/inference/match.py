@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError
 from kinetamine.observations import Observation, Observations
+from kinetamine.observations.conversion import to_output
 
 __all__ = ["Matched", "match"]
 
@@ -80,7 +79,7 @@ def match(
                     f"a value at {item.time_h:g} h",
                     f"times from the first dose on ({first_dose_h:g} h)",
                 )
-            factor = _factor(spec, name, item)
+            factor = to_output(spec, name, item.unit, item.where or str(item))
             # below a limit is everything below it, as an additive error may fall below zero (M3)
             low = -np.inf if item.kind == "below" else item.low * factor
             rows.append((name, low, item.high * factor, item.time_h))
@@ -149,31 +148,3 @@ def _same_site(a: str, b: str) -> bool:
         return True
     plasma = {a, b}
     return "plasma" in plasma and plasma <= {"plasma", "venous plasma", "arterial plasma"}
-
-
-def _factor(spec: Any, name: str, item: Observation) -> float:
-    """From the observation's unit to the output's; amounts of substance by the molar mass."""
-    output = spec.outputs[name]
-    given, own = units.dimension(item.unit), units.dimension(output.unit)
-    if given == own:
-        return float(units.convert(1.0, item.unit, output.unit, item.where)) * _counted(output, name)
-    if given == "[substance] / [length] ** 3" and own == "[mass] / [length] ** 3":
-        from kinetamine import substances
-
-        nmol_per_l = units.convert(1.0, item.unit, "nmol/L", item.where)
-        mass = float(substances.molar_mass(output.analyte or name))  # g/mol
-        return float(units.convert(nmol_per_l * mass, "ng/L", output.unit)) * _counted(output, name)
-    raise InputError(item.where, repr(item.unit), f"a unit of {output.unit}", repr(output.unit))
-
-
-def _counted(output: Any, name: str) -> float:
-    """An output that is counted in another substance's mass stands higher than what an assay prints."""
-    counted = getattr(output, "counted_as", None)
-    if not counted:
-        return 1.0
-    from kinetamine import substances
-
-    return float(1.0 / np.asarray(substances.in_own_mass(1.0, output.analyte or name, counted)))
-
-
-Sites = Mapping[str, str]

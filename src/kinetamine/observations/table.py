@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kinetamine import units
 from kinetamine.errors import Fault, FaultyFile, InputError
+from kinetamine.observations.conversion import to_output
 
 __all__ = ["COLUMNS", "Observed", "read_table"]
 
@@ -114,13 +114,7 @@ class _Rows:
         self.table, self.spec, self.carried = table, spec, carried
         self.dv_unit = dv_unit
         self.faults: list[Fault] = []
-        self.factors = {name: self._factor(name) for name in spec.outputs}
-
-    def _factor(self, name: str) -> float:
-        unit = self.spec.outputs[name].unit
-        if self.dv_unit is None or units.dimension(self.dv_unit, "dv_unit") != units.dimension(unit):
-            return 1.0
-        return float(units.convert(1.0, self.dv_unit, unit, "dv_unit"))
+        self.factors: dict[str, float] = {}
 
     def all(self) -> tuple[np.ndarray, list[str], list[float], list[float]]:
         """Rows that count, their outputs and limits."""
@@ -135,15 +129,23 @@ class _Rows:
                     Fault(f"line {self.table.line[row]}", fault.given, fault.expected, fault.try_)
                 )
                 continue
+            factor = self._factor(name)
             rows.append(row)
             output.append(name)
-            low.append(a * self.factors[name])
-            high.append(b * self.factors[name])
+            low.append(a * factor)
+            high.append(b * factor)
         if not rows and not self.faults:
             self.faults.append(Fault("table", "no observation", "rows with EVID 0, MDV 0 and a DV", ""))
         if self.faults:
             raise FaultyFile(self.table.source, self.faults[:50])
         return np.array(rows, np.int64), output, low, high
+
+    def _factor(self, name: str) -> float:
+        """From DV to the output's unit and mass."""
+        if name not in self.factors:
+            unit = self.dv_unit or self.spec.outputs[name].unit
+            self.factors[name] = to_output(self.spec, name, unit, "dv_unit")
+        return self.factors[name]
 
     def _cell(self, name: str, row: int) -> str:
         values = self.carried.get(name)
