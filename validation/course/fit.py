@@ -42,7 +42,7 @@ from problem import RATIO, Row, read
 
 from kinetamine.course import model as course_model
 
-FOLDS, CHAINS, PILOTS, WORKERS = 6, 4, 2, 2
+FOLDS, CHAINS, PILOTS, WORKERS = 6, 2, 2, 2
 #: draws of warm-up and kept ones: pilot, chain, fold
 PILOT, CHAIN, FOLD = (350, 250), (120, 700), (120, 400)
 SHIPPED = 400
