@@ -61,31 +61,14 @@ def load(kind: str, source: str, notify: Callable[[str], None] | None = None) ->
         return _load(f"kinetamine_{kind}_{digest}", source, notify)
 
 
-def _drop_broken(path: Path) -> None:
-    """Remove compiled files that are no whole pickle: Numba would fail on them instead of compiling anew."""
-    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.nb[ic]"):
-        try:
-            with compiled.open("rb") as file:
-                whole = file.read(1) == b"\x80" and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) == b"."
-        except OSError:
-            whole = False
-        if not whole:
-            compiled.unlink(missing_ok=True)
-
-
 def _load(name: str, source: str, notify: Callable[[str], None] | None) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = folder() / f"{name}.py"
-    try:
-        known = path.read_text(encoding="utf-8") == source
-    except (OSError, UnicodeDecodeError):
-        known = False
-    if not known:  # new here, or cut short, or not ours
+    if not path.exists():
         if notify is not None:
             notify("compiling the equations of this model (once on this machine, some seconds)")
         write_whole(path, source)
-    _drop_broken(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -28,8 +28,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kinetamine.engine.random import log
-
 __all__ = ["MEASURES", "measure", "measure_ragged"]
 
 #: columns of the arrays returned, in this order
@@ -42,17 +40,17 @@ _LN2 = math.log(2.0)
 _BLOCK = 2048
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _log_mean(a: float, b: float, gap: float) -> float:
-    """(a - b) / ln(a / b) for a > b > 0, without the cancellation when they are close; `gap` is ln a - ln b."""
+@njit(cache=True, nogil=True)
+def _log_mean(a: float, b: float) -> float:
+    """(a - b) / ln(a / b) for a > b > 0, without the cancellation (or the logarithm) when they are close."""
     x = (a - b) / (a + b)
     if x < 0.05:
         y = x * x
         return 0.5 * (a + b) / (1.0 + y * (1 / 3 + y * (1 / 5 + y * (1 / 7 + y / 9))))
-    return (a - b) / gap
+    return (a - b) / math.log(a / b)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _between(t0: float, c0: float, t1: float, c1: float, t: float) -> float:
     """The curve at t between two samples: straight when rising, exponential when falling."""
     share = (t - t0) / (t1 - t0)
@@ -61,7 +59,7 @@ def _between(t0: float, c0: float, t1: float, c1: float, t: float) -> float:
     return c0 + share * (c1 - c0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _above(t0: float, c0: float, t1: float, c1: float, level: float) -> float:
     if c0 > level and c1 > level:
         return t1 - t0
@@ -74,8 +72,8 @@ def _above(t0: float, c0: float, t1: float, c1: float, level: float) -> float:
     return (t1 - t0) * (c0 - level) / (c0 - c1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _slope(t, c, logs, first, last, adjusted, slopes):
+@njit(cache=True, nogil=True)
+def _slope(t, c, first, last, adjusted, slopes):
     """Terminal slope (positive) over samples first..last, best adjusted R²; NaN when there is none."""
     n = 0
     mean_x = mean_y = sxx = syy = sxy = 0.0
@@ -83,7 +81,7 @@ def _slope(t, c, logs, first, last, adjusted, slopes):
     for i in range(last, first - 1, -1):
         if not (c[i] > 0.0 and c[i] < math.inf):
             continue
-        x, y = t[i] - t[last], logs[i]
+        x, y = t[i] - t[last], math.log(c[i])
         n += 1
         dx, dy = x - mean_x, y - mean_y  # running sums of squares about the mean: no cancellation
         mean_x += dx / n
@@ -107,17 +105,9 @@ def _slope(t, c, logs, first, last, adjusted, slopes):
     return slopes[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _logs(c, out):
-    """Logarithms of a whole curve at once, which vectorises; of what is not positive any number."""
-    for i in range(c.shape[0]):
-        out[i] = log(max(c[i], 1e-300))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _curve(t, c, level, from_h, to_h, logs, adjusted, slopes, out):
+@njit(cache=True, nogil=True)
+def _curve(t, c, level, from_h, to_h, adjusted, slopes, out):
     n = t.shape[0]
-    _logs(c, logs)
     for j in range(6):
         out[j] = math.nan
     cmax, lowest = -math.inf, math.inf
@@ -139,15 +129,12 @@ def _curve(t, c, level, from_h, to_h, logs, adjusted, slopes, out):
             t0, c0, t1, c1 = t[previous], c[previous], t[i], c[i]
             if t1 > t0 and t1 > from_h and t0 < to_h:
                 a, ca, b, cb = t0, c0, t1, c1
-                gap = logs[previous] - logs[i]
                 if a < from_h:
                     a, ca = from_h, _between(t0, c0, t1, c1, from_h)
                 if b > to_h:
                     b, cb = to_h, _between(t0, c0, t1, c1, to_h)
-                if (a != t0 or b != t1) and ca > cb > 0.0:
-                    gap = math.log(ca / cb)
                 segments += 1
-                auc += (b - a) * (_log_mean(ca, cb, gap) if ca > cb > 0.0 else 0.5 * (ca + cb))
+                auc += (b - a) * (_log_mean(ca, cb) if ca > cb > 0.0 else 0.5 * (ca + cb))
                 if cb > 0.0:
                     auc_last, c_last = auc, cb
                 if not math.isnan(level):
@@ -165,28 +152,26 @@ def _curve(t, c, level, from_h, to_h, logs, adjusted, slopes, out):
     if cmax > 0.0 or lowest >= 0.0:
         out[2] = auc_last
     if i_last > i_max:
-        slope = _slope(t, c, logs, i_max + 1, i_last, adjusted, slopes)
+        slope = _slope(t, c, i_max + 1, i_last, adjusted, slopes)
         out[3] = auc_last + c_last / slope
         out[4] = _LN2 / slope
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _grid(t, values, level, from_h, to_h, out):
-    logs = np.empty(t.shape[0])
     adjusted = np.empty(t.shape[0])
     slopes = np.empty(t.shape[0])
     for p in range(values.shape[0]):
-        _curve(t, values[p], level, from_h, to_h, logs, adjusted, slopes, out[p])
+        _curve(t, values[p], level, from_h, to_h, adjusted, slopes, out[p])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _ragged(t, c, starts, level, from_h, to_h, out):
-    logs = np.empty(t.shape[0])
     adjusted = np.empty(t.shape[0])
     slopes = np.empty(t.shape[0])
     for p in range(starts.shape[0] - 1):
         a, b = starts[p], starts[p + 1]
-        _curve(t[a:b], c[a:b], level, from_h, to_h, logs, adjusted, slopes, out[p])
+        _curve(t[a:b], c[a:b], level, from_h, to_h, adjusted, slopes, out[p])
 
 
 def measure(

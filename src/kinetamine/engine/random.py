@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
@@ -70,10 +70,6 @@ def _high_word_code(typingctx: Any, a: Any, b: Any) -> Any:
 
 
 _high_word: Any = intrinsic(_high_word_code)
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-
-    def _high_word(a: Any, b: Any) -> Any:
-        return np.uint64(int(a) * int(b) >> 64)
 
 
 def _bits_of_code(typingctx: Any, x: Any) -> Any:
@@ -84,10 +80,6 @@ def _bits_of_code(typingctx: Any, x: Any) -> Any:
 
 
 _bits_of: Any = intrinsic(_bits_of_code)
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-
-    def _bits_of(x: Any) -> Any:
-        return np.float64(x).view(np.uint64)
 
 
 def _float_of_code(typingctx: Any, bits: Any) -> Any:
@@ -98,10 +90,6 @@ def _float_of_code(typingctx: Any, bits: Any) -> Any:
 
 
 _float_of: Any = intrinsic(_float_of_code)
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-
-    def _float_of(bits: Any) -> Any:
-        return np.uint64(bits).view(np.float64)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,16 +8,15 @@ The rules are those of event tables in the NONMEM style:
   still to come of earlier doses; SS = 2 adds to what is there;
 * a steady-state dose with a lag finds the state of the regimen at that moment: the last dose went in
   ``interval - lag`` ago, infusions longer than their interval overlap and go on to their end;
-* time may go back at a reset: inside, time goes on;
-* a compartment that is turned off is emptied, infusions into it stop, and it takes nothing up until a dose into it, a
+* a compartment that is turned off is emptied, infusions into it stop, and it stays empty until a dose into it, a
   record that turns it on or a reset;
-* times that differ by rounding only are the same time: sums of lags, durations and intervals that meet a record,
-  or each other, meet it exactly.
+* time may go back at a reset: inside, time goes on.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -30,14 +29,13 @@ NOTHING, SAMPLE, BOLUS, START, STOP, RESET, STEADY, STEADY_ADD, VERSION, OFF, ON
 # kinds of records
 REC_SAMPLE, REC_DOSE, REC_RESET, REC_VERSION, REC_OFF, REC_ON = range(6)
 
-#: two times are one when they differ by less than this share of the largest in sight: arithmetic on times that people
-#: write (lag + duration = 11.3 + 0.7) leaves a few units in the last place
+#: two times are one when they differ by less than this share of the larger: arithmetic on times that people write
+#: (lag + duration = 11.3 + 0.7) leaves a few units in the last place
 TIE = 1e-12
-#: the same for the order of a whole plan; finer, so that the shortest infusion ends after its start
-SAME = 64 * 2.0**-52
 
 
-class Records(NamedTuple):
+@dataclass
+class Records:
     """What happens to each plan, in order.
 
     Parameters
@@ -55,7 +53,8 @@ class Records(NamedTuple):
     arg: np.ndarray
 
 
-class Doses(NamedTuple):
+@dataclass
+class Doses:
     """Doses and the parts each is split into.
 
     Parameters
@@ -93,7 +92,8 @@ class Doses(NamedTuple):
         return np.stack([self.duration_h, every, self.phase_h]).reshape(3, -1)
 
 
-class Plan(NamedTuple):
+@dataclass
+class Plan:
     """Ordered steps: move on by `h` with `version`, then do `code` with `arg`.
 
     Parameters
@@ -117,20 +117,6 @@ class Plan(NamedTuple):
     arg: np.ndarray
     lengths: np.ndarray
     origin: np.ndarray
-
-
-class Actions(NamedTuple):
-    """What one plan has to do, unordered."""
-
-    time: np.ndarray
-    code: np.ndarray
-    arg: np.ndarray
-    fixed: np.ndarray  # 1 for records and what they do at once, 0 for what follows from earlier ones
-
-
-@njit(cache=True, nogil=True)
-def _room(n):
-    return Actions(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64))
 
 
 def steady_phase(lag_h: Any, interval_h: Any) -> Any:
@@ -186,119 +172,115 @@ def _snap(h, lengths, noise):
 
 
 @njit(cache=True, nogil=True)
-def _put(out, n, time, code, arg, fixed):
-    """Write one action; with empty arrays it is only counted."""
-    if len(out.time) > 0:
-        out.time[n] = time
-        out.code[n] = code
-        out.arg[n] = arg
-        out.fixed[n] = fixed
-    return n + 1
-
-
-@njit(cache=True, nogil=True)
-def _cut(records, doses, r, last, offset, t):
-    """When what is still to come of a dose ends: the next reset or dose with SS = 1."""
-    for q in range(r + 1, last):
-        if records.kind[q] == REC_RESET and records.time_h[q] + offset < t:
-            offset = t - records.time_h[q]
-        t = max(t, records.time_h[q] + offset)
-        steady = records.kind[q] == REC_DOSE and doses.steady_state[records.arg[q]] == 1
-        if records.kind[q] == REC_RESET or steady:
-            return records.time_h[q] + offset
-    return np.inf
-
-
-@njit(cache=True, nogil=True)
-def _turned_off(records, r, last, offset, state, after, before):
-    """Whether a compartment is turned off between two times; what ran into it does not end again."""
-    for q in range(r + 1, last):
-        t = records.time_h[q] + offset
-        if records.kind[q] == REC_OFF and records.arg[q] == state and after <= t <= before:
+def _turned_off(rec_time, rec_kind, rec_arg, first, last, offset, state, begin, end):
+    """Whether a record turns a state off while an infusion into it runs: that is its end."""
+    for q in range(first, last):
+        if rec_kind[q] == REC_OFF and rec_arg[q] == state and begin <= rec_time[q] + offset < end:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def _part(records, r, last, offset, doses, column, d, k, t, cut, out, n):
-    """Actions of one part of dose `d` given at `t`."""
-    ii = doses.interval_h[d]
-    lag, lasts = doses.lag_h[k, column], doses.duration_h[k, column]
-    repeats = doses.additional[d]
-    near = TIE * max(abs(t), lag + lasts + (repeats + 1) * ii)
-    begin = t + lag
-    earliest = 0
-    if doses.steady_state[d] > 0:
-        # doses given before the record: those that have gone in and still run, those that lag
-        earliest = -1
-        while begin + earliest * ii + lasts > t + near:
-            earliest -= 1
-    for turn in range(earliest, repeats + 1):
-        at = begin + turn * ii
-        fixed = 0 if turn != 0 or lag > 0.0 else 1
-        if turn < 0 and at <= t + near:  # inside the steady state already
-            if at + lasts <= t + near:
-                continue
-            starts = t
-            fixed = 1
-        else:
-            starts = at
-        if starts >= cut - near and not (turn == 0 and fixed == 1 and starts == t):
-            continue
-        n = _put(out, n, starts, START if lasts > 0.0 else BOLUS, k, fixed)
-        end = at + lasts
-        if (
-            lasts > 0.0
-            and end < cut - near
-            and not _turned_off(records, r, last, offset, doses.state[k], starts, end)
-        ):
-            n = _put(out, n, at + lasts, STOP, k, 0)
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _dose(records, doses, column, r, last, offset, t, out, n):
-    """Actions of the dose of record `r`: its steady state, then each part."""
-    d = records.arg[r]
-    cut = _cut(records, doses, r, last, offset, t)
-    steady = doses.steady_state[d]
-    parts = range(doses.first_part[d], doses.first_part[d + 1])
-    if steady > 0:
-        for k in parts:
-            n = _put(out, n, t, STEADY if steady == 1 and k == doses.first_part[d] else STEADY_ADD, k, 1)
-        if doses.interval_h[d] <= 0.0:
-            return n  # an endless infusion reaches its steady state and stops at the record
-    for k in parts:
-        if doses.value[k, column] != 0.0:
-            n = _part(records, r, last, offset, doses, column, d, k, t, cut, out, n)
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _actions(records, doses, own, column, out):
+def _actions(
+    rec_time, rec_kind, rec_arg, first, last, first_part, additional, interval, steady, state,
+    value, duration, lag, column, time, code, arg, derived,
+):  # fmt: skip
     """Write the actions of one plan (unordered); with empty arrays only count them."""
+    write = len(time) > 0
     n = 0
     offset = 0.0
     previous = -np.inf
-    first, last = records.start[own], records.start[own + 1]
     for r in range(first, last):
-        kind = records.kind[r]
-        if kind == REC_RESET and records.time_h[r] + offset < previous:
-            offset = previous - records.time_h[r]
-        t = records.time_h[r] + offset
+        if rec_kind[r] == REC_RESET and rec_time[r] + offset < previous:
+            offset = previous - rec_time[r]
+        t = rec_time[r] + offset
         previous = max(previous, t)
+        kind = rec_kind[r]
+        # what is still to come of this record ends at the next reset or SS = 1
+        cut = np.inf
         if kind == REC_DOSE:
-            n = _dose(records, doses, column, r, last, offset, t, out, n)
-        elif kind == REC_SAMPLE:
-            n = _put(out, n, t, SAMPLE, records.arg[r], 1)
-        elif kind == REC_RESET:
-            n = _put(out, n, t, RESET, records.arg[r], 1)
-        elif kind == REC_OFF:
-            n = _put(out, n, t, OFF, records.arg[r], 1)
-        elif kind == REC_ON:
-            n = _put(out, n, t, ON, records.arg[r], 1)
-        else:
-            n = _put(out, n, t, VERSION, records.arg[r], 1)
+            shift = offset
+            latest = t
+            for q in range(r + 1, last):
+                if rec_kind[q] == REC_RESET and rec_time[q] + shift < latest:
+                    shift = latest - rec_time[q]
+                latest = max(latest, rec_time[q] + shift)
+                if rec_kind[q] == REC_RESET or (rec_kind[q] == REC_DOSE and steady[rec_arg[q]] == 1):
+                    cut = rec_time[q] + shift
+                    break
+        if kind != REC_DOSE:
+            if write:
+                time[n] = t
+                if kind == REC_SAMPLE:
+                    code[n] = SAMPLE
+                elif kind == REC_RESET:
+                    code[n] = RESET
+                elif kind == REC_VERSION:
+                    code[n] = VERSION
+                else:
+                    code[n] = OFF if kind == REC_OFF else ON
+                arg[n] = rec_arg[r]
+                derived[n] = 1
+            n += 1
+            continue
+        d = rec_arg[r]
+        ss = steady[d]
+        ii = interval[d]
+        if ss > 0:
+            for k in range(first_part[d], first_part[d + 1]):
+                if write:
+                    time[n] = t
+                    code[n] = STEADY if ss == 1 and k == first_part[d] else STEADY_ADD
+                    arg[n] = k
+                    derived[n] = 1
+                n += 1
+        if ss > 0 and ii <= 0.0:
+            continue  # an endless infusion reaches its steady state and stops at the record
+        for k in range(first_part[d], first_part[d + 1]):
+            if value[k, column] == 0.0:
+                continue
+            lasts = duration[k, column]
+            begin = t + lag[k, column]
+            tie = TIE * max(abs(t), lag[k, column], ii, lasts)
+            earliest = 0
+            if ss > 0:
+                # doses given before the record: those that have gone in and still run, those that lag
+                while begin + earliest * ii + lasts > t + tie or earliest == 0:
+                    earliest -= 1
+            for turn in range(earliest, additional[d] + 1):
+                at = begin + turn * ii
+                fixed = 0 if turn != 0 or lag[k, column] > 0.0 else 1
+                if turn < 0:
+                    if at <= t + tie:  # inside the steady state already
+                        if at + lasts <= t + tie:
+                            continue
+                        at_start = t
+                        fixed = 1
+                    else:
+                        at_start = at
+                else:
+                    at_start = at
+                if at_start >= cut - tie and not (turn == 0 and fixed == 1 and at_start == t):
+                    continue
+                if write:
+                    time[n] = at_start
+                    code[n] = BOLUS if lasts <= 0.0 else START
+                    arg[n] = k
+                    derived[n] = fixed
+                n += 1
+                if (
+                    lasts > 0.0
+                    and at + lasts < cut - tie
+                    and not _turned_off(
+                        rec_time, rec_kind, rec_arg, r + 1, last, offset, state[k], at_start, at + lasts
+                    )
+                ):
+                    if write:
+                        time[n] = at + lasts
+                        code[n] = STOP
+                        arg[n] = k
+                        derived[n] = 0
+                    n += 1
     return n
 
 
@@ -325,90 +307,130 @@ def _sorted(index, key):
 
 
 @njit(cache=True, nogil=True)
-def _order(out, n):
-    """Order of the actions by time; at the same time what follows from earlier records first.
-
-    Returns the order and the times with rounding noise taken out.
-    """
-    time = out.time[:n]
+def _order(time, derived, n, noise):
+    """Order of the actions by time; at the same time what follows from earlier records first."""
     by_time = _sorted(np.arange(n), time)
-    latest = 0.0
-    for k in range(n):
-        latest = max(latest, abs(time[k]))
     rounded = np.empty(n)
     start = 0.0
     for k in range(n):
         t = time[by_time[k]]
-        if k == 0 or t - start > SAME * latest:
+        if k == 0 or t - start > noise:
             start = t
         rounded[by_time[k]] = start
     first = np.empty(n, np.int64)
     m = 0
     for wanted in range(2):
         for k in range(n):
-            if out.fixed[k] == wanted:
+            if derived[k] == wanted:
                 first[m] = k
                 m += 1
-    return _sorted(first, rounded), rounded, latest
+    return _sorted(first, rounded), rounded
 
 
 @njit(cache=True, nogil=True)
-def _first_dose(out, order, rounded):
-    """When the first dose of a plan acts."""
-    for k in order:
-        if out.code[k] in (BOLUS, START, STEADY, STEADY_ADD):
-            return rounded[k]
-    return 0.0 if len(order) == 0 else rounded[order[0]]
-
-
-@njit(cache=True, nogil=True)
-def _write(out, n, plan, m, lengths):
-    """Steps of one plan from its actions; returns how many there are now, and the plan's origin."""
-    order, rounded, latest = _order(out, n)
-    now = rounded[order[0]] if n > 0 else 0.0
-    origin = now - _first_dose(out, order, rounded)
-    noise = 8 * np.spacing(latest)
-    current = 0
-    for k in order:
-        gap = rounded[k] - now
-        now = rounded[k]
-        what = out.code[k]
-        if what == VERSION and gap <= 0.0:
-            current = out.arg[k]
-            continue
-        which = _snap(gap, lengths, noise) if gap > 0.0 else -1
-        plan.length[m] = which
-        plan.h[m] = lengths[which] if which >= 0 else gap
-        plan.version[m] = current
-        plan.code[m] = NOTHING if what == VERSION else what
-        plan.arg[m] = out.arg[k]
-        m += 1
-        if what == VERSION:
-            current = out.arg[k]
-    return m, origin
-
-
-@njit(cache=True, nogil=True)
-def _build(records, doses, plans, per_plan, lengths):
+def _build(
+    start, rec_time, rec_kind, rec_arg, first_part, additional, interval, steady, state,
+    value, duration, lag, plans, per_plan, lengths,
+):  # fmt: skip
     """Plans for the given patients; `per_plan` tells whether each has records of his own."""
-    total = most = 0
+    nothing_f = np.empty(0)
+    nothing_i = np.empty(0, np.int64)
+    total = 0
+    most = 0
     for p in range(plans):
-        n = _actions(records, doses, p if per_plan else 0, 0 if per_plan else p, _room(0))
+        own = p if per_plan else 0
+        column = 0 if per_plan else p
+        n = _actions(
+            rec_time, rec_kind, rec_arg, start[own], start[own + 1], first_part, additional, interval, steady,
+            state, value, duration, lag, column, nothing_f, nothing_i, nothing_i, nothing_i,
+        )  # fmt: skip
         total += n
         most = max(most, n)
-    i = np.int64
-    start, origin = np.zeros(plans + 1, i), np.zeros(plans)
-    plan = Plan(
-        start, np.empty(total, i), np.empty(total), np.empty(total, i), np.empty(total, i), np.empty(total, i),
-        lengths, origin,
-    )  # fmt: skip
-    out = _room(most + 1)
+    # states that are ever turned off: while one is, it is emptied again before each action
+    off = np.zeros(0, np.int64)
+    for r in range(len(rec_kind)):
+        if rec_kind[r] == REC_OFF:
+            known = False
+            for q in range(len(off)):
+                known = known or off[q] == rec_arg[r]
+            if not known:
+                longer = np.empty(len(off) + 1, np.int64)
+                longer[: len(off)] = off
+                longer[len(off)] = rec_arg[r]
+                off = longer
+    is_off = np.zeros(len(off), np.int64)
+    total *= 1 + len(off)
+    out_start = np.zeros(plans + 1, np.int64)
+    origin = np.zeros(plans)
+    length = np.empty(total, np.int64)
+    h = np.empty(total)
+    version = np.empty(total, np.int64)
+    code = np.empty(total, np.int64)
+    arg = np.empty(total, np.int64)
+    a_time = np.empty(most + 1)
+    a_code = np.empty(most + 1, np.int64)
+    a_arg = np.empty(most + 1, np.int64)
+    a_derived = np.empty(most + 1, np.int64)
     m = 0
     for p in range(plans):
-        n = _actions(records, doses, p if per_plan else 0, 0 if per_plan else p, out)
-        m, origin[p] = _write(out, n, plan, m, lengths)
-        start[p + 1] = m
-    return plan, m
+        own = p if per_plan else 0
+        column = 0 if per_plan else p
+        n = _actions(
+            rec_time, rec_kind, rec_arg, start[own], start[own + 1], first_part, additional, interval, steady,
+            state, value, duration, lag, column, a_time, a_code, a_arg, a_derived,
+        )  # fmt: skip
+        latest = 0.0
+        for k in range(n):
+            latest = max(latest, abs(a_time[k]))
+        noise = 8 * np.spacing(latest)
+        order, rounded = _order(a_time, a_derived, n, noise)
+        now = rounded[order[0]] if n > 0 else 0.0
+        for q in range(n):
+            k = order[q]
+            if a_code[k] == BOLUS or a_code[k] == START or a_code[k] == STEADY or a_code[k] == STEADY_ADD:
+                origin[p] = now - rounded[k]
+                break
+        current = 0
+        is_off[:] = 0
+        for q in range(n):
+            k = order[q]
+            gap = rounded[k] - now
+            now = rounded[k]
+            what = a_code[k]
+            for w in range(len(off)):
+                if is_off[w] == 1 and (what != VERSION or gap > 0.0):
+                    which = _snap(gap, lengths, noise) if gap > 0.0 else -1
+                    length[m] = which
+                    h[m] = lengths[which] if which >= 0 else gap
+                    gap = 0.0
+                    version[m] = current
+                    code[m] = OFF
+                    arg[m] = off[w]
+                    m += 1
+                if what == RESET or (
+                    off[w] == (a_arg[k] if what == ON or what == OFF else -1)
+                    or (
+                        (what == BOLUS or what == START or what == STEADY or what == STEADY_ADD)
+                        and state[a_arg[k]] == off[w]
+                    )
+                ):
+                    is_off[w] = 1 if what == OFF else 0
+            if what == ON:
+                what = NOTHING
+            if what == VERSION and gap <= 0.0:
+                current = a_arg[k]
+                continue
+            which = _snap(gap, lengths, noise) if gap > 0.0 else -1
+            length[m] = which
+            h[m] = lengths[which] if which >= 0 else gap
+            version[m] = current
+            code[m] = NOTHING if what == VERSION else what
+            arg[m] = a_arg[k]
+            m += 1
+            if what == VERSION:
+                current = a_arg[k]
+        out_start[p + 1] = m
+    return out_start, length[:m], h[:m], version[:m], code[:m], arg[:m], origin
 
 
 def build(records: Records, doses: Doses, lengths: np.ndarray | None = None) -> Plan:
@@ -433,19 +455,14 @@ def build(records: Records, doses: Doses, lengths: np.ndarray | None = None) -> 
     if lengths is None:
         lengths = common_lengths(records)
 
-    i, f = np.int64, np.float64
-    given = Records(
-        records.start.astype(i), records.time_h.astype(f), records.kind.astype(i), records.arg.astype(i)
-    )
-    parts = Doses(
-        doses.first_part.astype(i), doses.additional.astype(i), doses.interval_h.astype(f),
-        doses.steady_state.astype(i), doses.state.astype(i),
-        *(np.ascontiguousarray(a, f) for a in (doses.value, doses.duration_h, doses.lag_h, doses.phase_h)),
+    start, length, h, version, code, arg, origin = _build(
+        records.start.astype(np.int64), records.time_h.astype(float), records.kind.astype(np.int64),
+        records.arg.astype(np.int64), doses.first_part.astype(np.int64), doses.additional.astype(np.int64),
+        doses.interval_h.astype(float), doses.steady_state.astype(np.int64), doses.state.astype(np.int64),
+        np.ascontiguousarray(doses.value), np.ascontiguousarray(doses.duration_h),
+        np.ascontiguousarray(doses.lag_h), plans, per_plan, lengths,
     )  # fmt: skip
-    plan, m = _build(given, parts, plans, per_plan, lengths)
-    return plan._replace(
-        length=plan.length[:m], h=plan.h[:m], version=plan.version[:m], code=plan.code[:m], arg=plan.arg[:m]
-    )
+    return Plan(start, length, h, version, code, arg, lengths, origin)
 
 
 def plan_lengths(records: Records, doses: Doses) -> np.ndarray:

@@ -88,7 +88,7 @@ class EventRun(Run):
         }
         self._targets()
         steady = bool((table.ss[self.dosed] > 0).any())
-        self.solver = solver.choose(self.model, self.outputs, self.inputs(), steady, notify, len(table.evid))
+        self.solver = solver.choose(self.model, self.outputs, self.inputs(), steady, notify)
 
     # ---- which part of which entry a dose record means
 
@@ -301,12 +301,30 @@ class EventRun(Run):
             np.concatenate(arg)[order],
         )
 
+    def _leaks(self, state: int) -> bool:
+        """Whether a state is fed by a compartment and feeds one: between two events amounts would pass through."""
+        name = self.model.states[state] if 0 <= state < len(self.model.states) else ""
+        flows = self.model.spec.flows.values()
+        fed = any(flow.to == name and flow.from_ for flow in flows)
+        return fed and any(flow.from_ == name and flow.to for flow in flows)
+
     def _switched(self, rows: np.ndarray, evid: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
         """Records that turn a compartment off (CMT < 0) or on (EVID 2 and CMT > 0): rows, kind, states."""
         number = np.array([c if isinstance(c, int) else 0 for c in self.table.cmt[rows]], np.int64)
         off = np.flatnonzero((number < 0) & (evid != 1) & (evid != 4))
         if not len(off):
             return []
+        faults = [
+            Fault(
+                f"line {self.table.line[rows[k]]}", f"CMT {number[k]}",
+                "a compartment that passes nothing on while others feed it: what is turned off would leak",
+                "a reset (EVID 3), or a compartment without such flows",
+            )
+            for k in off
+            if self._leaks(-int(number[k]) - 1)
+        ]  # fmt: skip
+        if faults:
+            raise FaultyFile(self.table.source, faults)
         on = np.flatnonzero((number > 0) & (evid == 2))
         return [
             (off, timeline.REC_OFF, -number[off] - 1),

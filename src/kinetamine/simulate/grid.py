@@ -41,10 +41,7 @@ class GridRun(Run):
         self.records = share.records()
         self.lengths: np.ndarray | None = None  # from the first patient: the same for any number of patients
         steady = any(d.steady_state for d in share.doses)
-        points = self.n * len(share.times)
-        self.solver = solver.choose(
-            share.model, share.outputs, share.states_with_input(), steady, notify, points
-        )
+        self.solver = solver.choose(share.model, share.outputs, share.states_with_input(), steady, notify)
         self.shared: tuple[np.ndarray, timeline.Plan] | None = None
         self.people: dict[str, np.ndarray] = {}
 

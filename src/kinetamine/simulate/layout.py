@@ -208,7 +208,7 @@ def of_table(model: Compiled, table: EventTable, people: Any, outputs: Sequence[
     if model.starts:
         # one dose that nobody gets, with a part for each subject, keeps the places of two subjects apart
         late = (records.kind == timeline.REC_DOSE) & (records.arg >= len(dosed))
-        records = records._replace(arg=np.where(late, records.arg + 1, records.arg))
+        records.arg = np.where(late, records.arg + 1, records.arg)
         rows.append(_starts(model, len(dosed) + 1 + np.arange(n)))
         count = np.concatenate([count, [n], np.full(n, len(model.starts))])
         more = np.zeros(n + 1, np.int64)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from kinetamine.engine import linear, nonlinear, timeline
-from kinetamine.engine.driver import Control, Numbers, Parts, Results, Who
-from kinetamine.engine.linear import Kernel, Structure
+from kinetamine.engine.linear import Structure
 from kinetamine.models.compile import Compiled
 from kinetamine.models.equations import write_equations
 
@@ -34,14 +33,13 @@ class Solver:
         inputs: tuple[int, ...],
         steady: bool,
         notify: Callable[[str], None] | None,
-        points: int,
     ) -> None:
         self.model, self.outputs = model, outputs
         structure = model.structure(outputs, inputs, steady)
         self.observed = len(structure.outputs)
-        self.kernel = self._kernel(structure, notify, points)
+        self.module = self._kernel(structure, notify)
 
-    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None, points: int) -> Kernel:
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
         raise NotImplementedError
 
     def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -99,31 +97,49 @@ class Solver:
         `value` and `more` (duration, interval, phase) of a part are at
         ``part * part_stride[0] + patient * part_stride[1]``; `state` is one per part.
         """
-        n = len(status)
-        self.kernel.run(
-            0, (n + 7) // 8, self.kernel.shape, steps, Who(n, plan_of, column_of, column_stride),
-            Numbers(numbers, weights), Parts(state, value, more, part_stride),
-            Results(out, out_stride, status, failed_at), Control(RTOL, ATOL_SHARE),
-        )  # fmt: skip
+        raise NotImplementedError
 
 
 class _Linear(Solver):
-    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None, points: int) -> Kernel:
-        return linear.kernel(structure, notify, points)
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
+        return linear.kernel(structure, notify)
 
     def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         return self.model.coefficients(env, shape).reshape(len(self.model.places), -1)
 
+    def step(
+        self, steps, plan_of, numbers, weights, column_of, column_stride, state, value, more, part_stride, out,
+        out_stride, status, failed_at,
+    ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+        n = len(status)
+        self.module.run(
+            0, (n + 7) // 8, n,
+            plan_of, steps.start, steps.length, steps.h, steps.version, steps.code, steps.arg,
+            numbers, weights, column_of, column_stride, state, value, more, part_stride,
+            out, out_stride, status,
+        )  # fmt: skip
+
 
 class _NonLinear(Solver):
-    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None, points: int) -> Kernel:
+    def _kernel(self, structure: Structure, notify: Callable[[str], None] | None) -> Any:
         self.written = write_equations(self.model)
         equations = self.written.equations(structure.inputs, structure.outputs, structure.steady)
-        return nonlinear.kernel(equations, len(self.written.names), notify)
+        return nonlinear.kernel(equations, notify)
 
     def numbers(self, env: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         rows: list[Any] = [np.broadcast_to(env[name], shape).reshape(-1) for name in self.written.names]
         return np.array(rows, float).reshape(len(rows), int(np.prod(shape)))
+
+    def step(
+        self, steps, plan_of, numbers, weights, column_of, column_stride, state, value, more, part_stride, out,
+        out_stride, status, failed_at,
+    ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+        n = len(status)
+        self.module.run(
+            0, n, n, plan_of, steps.start, steps.origin, steps.h, steps.version, steps.code, steps.arg,
+            numbers, weights, column_of, column_stride, state, value, more, part_stride,
+            out, out_stride, status, failed_at, RTOL, ATOL_SHARE,
+        )  # fmt: skip
 
 
 def choose(
@@ -132,11 +148,6 @@ def choose(
     inputs: tuple[int, ...],
     steady: bool,
     notify: Callable[[str], None] | None = None,
-    points: int = 0,
 ) -> Solver:
-    """The engine for a model.
-
-    `inputs` are the states that may be fed at a constant rate; `points`, patients × times, tells whether code made
-    for the model repays its compilation. The bits do not depend on it.
-    """
-    return (_Linear if model.linear else _NonLinear)(model, outputs, inputs, steady, notify, points)
+    """The engine for a model; `inputs` are the states that may be fed at a constant rate."""
+    return (_Linear if model.linear else _NonLinear)(model, outputs, inputs, steady, notify)
