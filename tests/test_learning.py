@@ -388,3 +388,17 @@ def test_censored_columns_of_monolix_and_nonmem_mean_the_same(tmp_path: Path) ->
         path.write_text("\n".join(["ID,TIME,AMT,RATE,DV,DVID,CENS,BLQ,LLOQ", *rows, last]) + "\n")
         found.append(kt.posterior(OTTO, path)["1"].one().draws.log_evidence)
     assert found[0] == found[1] == found[2]
+
+
+def test_nothing_that_was_said_is_left_unused(tmp_path: Path) -> None:
+    path = tmp_path / "dv.csv"
+    path.write_text(DV)
+    level = "S-ketamine 46 ng/mL at 40 min"
+    for doses, said in (
+        (path, {"observations": level}),
+        (path, {"prior_weights": {OTTO: 2.0}}),
+        ("10 mg iv", {"observations": level, "dv_unit": "ug/L"}),
+        ("5 to 50 mg iv", {"observations": level, "method": "smc"}),
+    ):
+        with pytest.raises(InputError):
+            kt.posterior(OTTO, doses, **said)  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ _EXAMPLES = "\n".join(
     examples=_EXAMPLES,
 )
 def posterior(asked: questions.Posterior, out: Out) -> None:
-    """Learn from a person's levels or scores: what they say of him, of a dose, of the weeks to come."""
+    """Learn from a person's levels: what they say of him, and of a dose."""
     from kinetamine.inference import TracedBack
     from kinetamine.inference.entry import posterior
     from kinetamine.population import Patient
@@ -61,9 +61,17 @@ def posterior(asked: questions.Posterior, out: Out) -> None:
         raise InputError("events", "a table and doses or values", "one of the two", "--events alone")
     if asked.target is not None and asked.search is None:
         raise InputError("target", repr(asked.target), "the doses to try too", "--search '28 to 84 mg nasal'")
+    if asked.until is not None and asked.forecast is None:
+        raise InputError("until", repr(asked.until), "the doses to forecast too", "--forecast same")
     patient = Patient(**people.fixed(asked, "--set ")) if asked.set else None
     doses = asked.events if asked.events is not None else asked.doses
     found = posterior(doses=doses, patient=patient, **asked.arguments())
+    if isinstance(found, dict | TracedBack):
+        for name in ("forecast", "search"):
+            if getattr(asked, name) is not None:
+                raise InputError(
+                    name, repr(getattr(asked, name)), "one person whose doses are known", "--level"
+                )
     if isinstance(found, dict):
         _many(found, out)
     elif isinstance(found, TracedBack):

@@ -2,8 +2,7 @@
 
 ``curves`` tells what whitened effects z mean and computes lanes of them; ``target`` scores lanes; ``mode``,
 ``importance`` and ``tempering`` find and draw; ``pareto`` says how far weights can be trusted; ``learned`` and
-``person`` put it together for levels, ``trace_back`` for an unknown dose, ``course`` for scores, ``table`` for
-many people.
+``person`` put it together for levels, ``trace_back`` for an unknown dose, ``table`` for many people.
 """
 
 from kinetamine.inference.entry import posterior

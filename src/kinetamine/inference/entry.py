@@ -81,20 +81,31 @@ def posterior(
     >>> post.grade, list(post.summary()["parameter"][:2])
     ('fitted', ['V1_i', 'CL_i'])
     """
-    from kinetamine.inference import course, table, trace_back
+    from kinetamine.inference import table, trace_back
 
     patient = Patient() if patient is None else patient
     models = list(model) if isinstance(model, Sequence) and not isinstance(model, str) else [model]
     _check_words(prior, method, n, seed)
-    if len(models) == 1 and course.is_course(models[0]):
-        return course.posterior(models[0], doses, _read(observations), seed=seed, n=n)
-    if table.is_table(doses):
+    is_table = table.is_table(doses)
+    if is_table and observations is not None:
+        raise InputError(
+            "observations", "values and a table", "the values in the table's DV", "leaving them out"
+        )
+    if dv_unit is not None and not is_table:
+        raise InputError("dv_unit", repr(dv_unit), "an event table with it", "a unit in each phrase")
+    if prior_weights and (is_table or len(models) == 1):
+        raise InputError("prior_weights", repr(prior_weights), "several models of one person with it", "")
+    if is_table:
         return table.posterior(
             models, doses, residual=residual, prior=prior, method=method, n=n, seed=seed,
             allow_site_mismatch=allow_site_mismatch, patient=patient, dv_unit=dv_unit,
         )  # fmt: skip
     seen = _read(observations)
     if trace_back.is_range(doses):
+        if prior != "published" or method != "auto":
+            raise InputError(
+                "method", f"{method}, prior {prior}", "auto and published for an unknown dose", "auto"
+            )
         return trace_back.posterior(
             models,
             doses,

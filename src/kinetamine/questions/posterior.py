@@ -35,7 +35,7 @@ class Posterior(
     """The posterior of a person's effects, from levels or scores."""
 
     model: Models = say(
-        help="A model with published variability; repeat for several, weighed by their evidence. Or a course model.",
+        help="A model with published variability; repeat for several, weighed by their evidence.",
         metavar="ID|FILE.toml", panel=WHAT, example="otto_2021_s_ketamine",
     )  # fmt: skip
     doses: Names | Text | None = again(
@@ -43,7 +43,7 @@ class Posterior(
         "What was given. A range is estimated: '10 to 1000 mg oral, 0 to 24 h before'; repeat for more.",
     )  # fmt: skip
     level: Names = say(
-        [], "A value, '<limit' or 'a to b', such as 'S-ketamine 46 ng/mL at 40 min' or 'MADRS 21 on day 7'; repeat.",
+        [], "A value, '<limit' or 'a to b', such as 'S-ketamine 46 ng/mL at 40 min'; repeat.",
         "PHRASE", _SEEN, python="observations", example=["S-ketamine 46 ng/mL at 40 min"],
     )  # fmt: skip
     events: Text | None = say(
