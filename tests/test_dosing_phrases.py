@@ -323,6 +323,7 @@ PHRASES = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PHRASES, min_size=1, max_size=3))
 @example(["35 mg R-ketamine HCl iv   "])
+@example(["1.5 ug/kg/min for 2.561846144803919 s R-ketamine HCl buccal   "])
 def test_words_and_back(phrases):
     try:
         regimen = Regimen.parse(phrases)

@@ -99,7 +99,7 @@ class Draft:
         doses = [
             Dose(
                 time_h=time,
-                amount=as_written((amount or 0.0) * factor) if factor != 1 else amount or 0.0,
+                amount=as_written((amount or 0.0) * factor),  # rounded once, in mass of base
                 per_kg=bool(self.per_kg if self.amount is not None else self.rate_per_kg),
                 by=self.by or "weight",
                 most=None if self.most is None else as_written(self.most * factor),

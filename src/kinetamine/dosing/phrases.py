@@ -32,10 +32,10 @@ from kinetamine.dosing.words import (
     VOLUMES,
     WEEKLY,
     WEIGHTS,
-    as_written,
     canonical_drug,
     canonical_route,
     plain,
+    scaled,
     short,
 )
 from kinetamine.errors import DoseError, nearest
@@ -281,7 +281,7 @@ class Reader:
                 f"{short(given)} after 'max'", "an amount in mg, ug or g, such as max 50 mg"
             )
         self.at = match.start(2) + len(unit)
-        self.draft.put("most", as_written(self._value(match[1], "'max'") * MASS[unit]), "'max'")
+        self.draft.put("most", scaled(self._value(match[1], "'max'"), MASS[unit]), "'max'")
 
     def _quantity(self, match: re.Match[str]) -> None:
         """A number at the start of a clause: the amount, a count of something, or a slip."""
@@ -362,13 +362,13 @@ class Reader:
             raise draft.refuse("two amounts", "one amount per dose", "';' between doses")
         draft.moles = head in MOLES
         factor = MOLES[head] * mg_per_umol() if draft.moles else MASS[head]
-        value = as_written(self._value(number, "amount") * factor)
+        value = scaled(self._value(number, "amount"), factor)
         if value == 0:  # so small that the conversion to mg loses it
             raise draft.refuse(f"amount {number} {unit}", "an amount above 0")
         if per_hour is None:
             draft.amount, draft.per_kg = value, per_kg
         else:
-            self._rate(as_written(value * per_hour), per_kg)
+            self._rate(scaled(value, per_hour), per_kg)
 
     def _volume(self, number: str, factor: float, per_kg: bool, per_hour: float | None) -> None:
         value = self._value(number, "volume") * factor

@@ -223,6 +223,17 @@ def as_written(value: float) -> float:
     return float(f"{value:.15g}")
 
 
+def scaled(value: float, factor: float) -> float:
+    """The number in another unit, as a person would write it; in the same unit as it stands, to the last digit.
+
+    Examples
+    --------
+    >>> scaled(1.2, 48), scaled(6.404615362009805e-05, 1)
+    (57.6, 6.404615362009805e-05)
+    """
+    return value if factor == 1 else as_written(value * factor)
+
+
 def tidy(value: float) -> str:
     """The shortest text that reads back as the same number."""
     for digits in (6, 9, 12, 15):
