@@ -33,6 +33,12 @@ _DEALT = 400
 _PATIENTS_WITHOUT = 20_000
 
 
+#: who is counted once people leave
+Counted = Literal["stay", "completers", "last observation", "non-responder"]
+#: what a regimen without sessions is called
+USUAL_CARE = "usual care"
+
+
 class CourseFile(Record):
     """A course as a TOML file: what `course` takes, and where it comes from."""
 
@@ -50,6 +56,12 @@ class CourseFile(Record):
     patients: int | None = Field(default=None, ge=1, le=_MOST_PATIENTS)
     seed: int | None = Field(default=None, ge=0)
     setting: str | tuple[str, ...] = ()
+    age: float | None = None
+    trial: str | None = None
+    new_trial: bool | None = None
+    counted: Counted | None = None
+    select: str | None = None
+    crisis: tuple[float, float] | None = None
     switches: dict[str, float] = Field(default={})
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -111,8 +123,8 @@ def course(
     switches: Mapping[str, float] | None = None,
     age: float | None = None,
     trial: str | None = None,
-    new_trial: bool = True,
-    counted: str = "stay",
+    new_trial: bool | None = None,
+    counted: str | None = None,
     select: str | None = None,
     crisis: tuple[float, float] | None = None,
     uncertainty: int = _DRAWS,
@@ -125,8 +137,8 @@ def course(
     ----------
     regimen : str, Regimen, list or None
         Dose phrases, the id of a shipped course (`available_courses`) or a course file. A phrase that begins with
-        "sham" gives the same sessions without drug, as a blinded control has them; None: no sessions at all,
-        which is usual care.
+        "sham" gives the same sessions without drug, as a blinded control has them; None or ``"usual care"``: no
+        sessions at all.
     n, seed : int
         Patients (default 1000) and the key of their draws (0). The same patient is the same in every arm.
     model : str
@@ -157,7 +169,7 @@ def course(
     trial : str, optional
         A fitted trial (``trials`` of the model): the group is one more of it, instead of a new trial.
     new_trial : bool
-        Whether each draw of the posterior comes with a new trial's effects; False: the average trial.
+        Whether each draw of the posterior comes with a new trial's effects (default); False: the average trial.
     counted : str
         ``"stay"`` (default): nobody leaves. Else people leave, the worse rather, and who has left is counted as
         ``"completers"``: not at all; ``"last observation"``: as last seen; ``"non-responder"``.
@@ -204,6 +216,12 @@ def course(
         weeks = first_of(weeks, file.weeks)
         setting = first_of(setting, file.setting)
         switches = {**file.switches, **(switches or {})}
+        age, trial, select = first_of(age, file.age), first_of(trial, file.trial), first_of(select, file.select)
+        new_trial, counted = first_of(new_trial, file.new_trial), first_of(counted, file.counted)
+        crisis = first_of(crisis, file.crisis)
+    elif regimen == USUAL_CARE:
+        regimen = None
+    new_trial, counted = first_of(new_trial, True), first_of(counted, "stay")
     n = whole("n", first_of(n, _PATIENTS), 1, _MOST_PATIENTS)
     seed = whole("seed", first_of(seed, 0), 0, 2**63)
     weeks = inside("weeks", first_of(weeks, _WEEKS), 0, _MOST_WEEKS)
@@ -276,10 +294,13 @@ def course(
 def _bands(
     plan: Plan, drawn: list[dict[str, float]], n: int, seed: int, first: int, weeks: float, hours: float
 ) -> dict[str, np.ndarray]:
-    """What each draw alone makes of the group: arrays (draw, visit) and (draw,)."""
+    """What each draw alone makes of the group: arrays (draw, visit) and (draw,).
+
+    Each draw has patients of its own, so that no band leans to one side with the few patients behind it.
+    """
     bands: dict[str, list[Any]] = {}
-    for values in drawn:
-        one = plan.run(values, n, seed, first=first, threads=1)
+    for k, values in enumerate(drawn):
+        one = plan.run(values, n, seed, first=first + k * n, threads=1)
         for name in ("mean", "response", "remission"):
             bands.setdefault(name, []).append(one[name])
         bands.setdefault("free", []).append(free_of_relapse(one, plan.visits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ class Course(
     called: ClassVar[str] = "course"
 
     course: Text | None = say(
-        None, "A shipped course (esketamine_label, ketamine_six_infusions) or a course file (.toml).", "[COURSE]",
+        None, "A shipped course (esketamine_label, ketamine_six_infusions), a course file (.toml) or 'usual care'.", "[COURSE]",
         argument=True, python=None, example="esketamine_label",
     )  # fmt: skip
     doses: Texts | None = again(Dosed, "doses", None)  # type: ignore[assignment]
@@ -58,6 +58,29 @@ class Course(
     baseline: Annotated[list[Number], Field(min_length=2, max_length=4)] | None = say(
         None, "MADRS at entry, such as '37.5, 5.6'; default the model's 32, 5.5.", "MEAN,SD", WHO, commas=True,
         example=[32.0, 5.5],
+    )  # fmt: skip
+    age: Number | None = say(
+        None, "Of all patients; default 45. Above 50 it matters, by a prior of its own.", "YEARS", WHO, unit="year",
+        example=70.0,
+    )  # fmt: skip
+    trial: Text | None = say(
+        None, "One more group of this fitted trial; default a new trial.", "NAME", WHO, example="heerlein2021"
+    )
+    new_trial: bool = say(
+        True, "Every draw with a trial of its own, or the average trial.", panel=WHO,
+        option="--new-trial/--average-trial",
+    )  # fmt: skip
+    counted: Literal["stay", "completers", "last observation", "non-responder"] = say(
+        "stay", "Who is counted: 'stay' (nobody leaves), 'completers', 'last observation', 'non-responder'.", "WORDS",
+        WHO, example="completers",
+    )  # fmt: skip
+    select: Text | None = say(
+        None, "Only those follow who have it then, such as 'response at day 28'.", "WORDS", WHO,
+        example="response at day 28",
+    )  # fmt: skip
+    crisis: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = say(
+        None, "All scores rise on a day by so many points and fall back by themselves, such as '30, 8'.",
+        "DAY,POINTS", WHO, commas=True, example=[30.0, 8.0],
     )  # fmt: skip
     set: Annotated[dict[Text, Number], Field(max_length=50)] = say(
         {}, "A switch or parameter of the course model, such as naltrexone=1.", "NAME=VALUE", WHO,
