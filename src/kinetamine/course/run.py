@@ -216,7 +216,11 @@ def course(
         weeks = first_of(weeks, file.weeks)
         setting = first_of(setting, file.setting)
         switches = {**file.switches, **(switches or {})}
-        age, trial, select = first_of(age, file.age), first_of(trial, file.trial), first_of(select, file.select)
+        age, trial, select = (
+            first_of(age, file.age),
+            first_of(trial, file.trial),
+            first_of(select, file.select),
+        )
         new_trial, counted = first_of(new_trial, file.new_trial), first_of(counted, file.counted)
         crisis = first_of(crisis, file.crisis)
     elif regimen == USUAL_CARE:

@@ -38,7 +38,8 @@ class Course(
     called: ClassVar[str] = "course"
 
     course: Text | None = say(
-        None, "A shipped course (esketamine_label, ketamine_six_infusions), a course file (.toml) or 'usual care'.", "[COURSE]",
+        None, "A shipped course (esketamine_label, ketamine_six_infusions), a file (.toml) or 'usual care'.",
+        "[COURSE]",
         argument=True, python=None, example="esketamine_label",
     )  # fmt: skip
     doses: Texts | None = again(Dosed, "doses", None)  # type: ignore[assignment]
