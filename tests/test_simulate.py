@@ -235,3 +235,12 @@ def test_times_that_differ_only_in_later_pieces_are_kept_apart():
     found = kt.simulate(spec, "10 mg iv", kt.Population(20_000, seed=1, hours=hours), times=[4.0])["C"][:, 0]
     wanted = 10 / hours / 0.3 / 10 * (1 - np.exp(-0.3 * hours)) * np.exp(-0.3 * (4 - hours))
     assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_dose_without_a_drug_is_not_given_whole_to_models_of_several():
+    models = ["kamp_2020_meta_racemic", "otto_2021_s_ketamine"]
+    with pytest.raises(kt.InputError, match="without a drug for models of S-ketamine and racemate"):
+        kt.simulate(models, "35 mg iv over 40 min", times=[1.0])
+    half = kt.simulate(models, "35 mg racemic ketamine iv over 40 min", times=[1.0])
+    alone = kt.simulate("otto_2021_s_ketamine", "17.5 mg iv over 40 min", times=[1.0])
+    assert half["S-ketamine"] == pytest.approx(alone["S-ketamine"], rel=1e-12)

@@ -124,12 +124,28 @@ def share_of(
     ------
     NoData
         If it has no route of a dose, or if no dose is of its drug and it is the only model.
+    InputError
+        If a dose names no drug and the models are of several.
     """
     alone = sum(spec.kind == "pk" for spec in together) == 1
+    _one_drug(regimen, together)
     doses = _doses_for(model, regimen, alone)
     varies = model.spec.occasion_etas and people.variability
     starts = _occasions(doses, occasion_h) if varies else np.zeros(0)
     return Share(model, _unroll(model, doses, people), times, outputs, people, starts, together)
+
+
+def _one_drug(regimen: Regimen, together: Sequence[ModelSpec]) -> None:
+    """Refuse a dose that names no drug where models of several would each take it whole."""
+    drugs = sorted({spec.drug for spec in together if spec.kind == "pk"})
+    unnamed = next((dose for dose in regimen.doses if dose.drug is None), None)
+    if len(drugs) > 1 and unnamed is not None:
+        raise InputError(
+            "doses",
+            f"{unnamed.text or unnamed.describe()!r} without a drug for models of {' and '.join(drugs)}",
+            "a dose that names its drug: each model would take all of it for its own",
+            f"{unnamed.text or unnamed.describe()!r} with racemic ketamine, S-ketamine or another drug in it",
+        )
 
 
 def _doses_for(model: Compiled, regimen: Regimen, alone: bool) -> list[Dose]:
