@@ -150,6 +150,21 @@ def ratios(size=1.0):
     ]
 
 
+@functools.cache
+def learned(size):
+    """A person's posterior, of values times `size`."""
+    levels = [f"S-ketamine {46 * size:g} ng/mL at 40 min", f"S-norketamine <{20 * size:g} ng/mL at 2 h",
+              "S-ketamine 3 to 10 ng/mL at 3 h"]  # fmt: skip
+    return kt.posterior("otto_2021_s_ketamine", "10 mg iv over 30 min", levels)
+
+
+@functools.cache
+def traced(size, when=", 0 to 24 h before"):
+    """An unknown dose, of a value times `size`."""
+    level = f"S-ketamine {46 * size:g} ng/mL at {0 if when else 2} h"
+    return kt.posterior("perez_ruixo_2021_esketamine", f"10 to 1000 mg oral{when}", [level])
+
+
 #: name → a figure of some width, with numbers of some size
 DRAW = {
     "curves": lambda size, **w: figures.curves(result(size=size), **w),
@@ -169,6 +184,11 @@ DRAW = {
     "forest": lambda size, **w: figures.forest(ratios(size), **w),
     "detection": lambda size, **w: figures.detection(found(size), **w),
     "detection, typical": lambda size, **w: figures.detection(found(size, typical=True), **w),
+    "values of a person": lambda size, **w: figures.values(learned(size), **w),
+    "values of a person, logarithmic": lambda size, **w: figures.values(learned(size), log=True, **w),
+    "parameters of a person": lambda size, **w: figures.parameters(learned(size), **w),
+    "dose and time": lambda size, **w: figures.dose_and_time(traced(size), **w),
+    "dose alone": lambda size, **w: figures.dose_and_time(traced(size, ""), **w),
     "predicted, by site": lambda size, **w: figures.predicted_observed(pairs(size), **w),
     "predicted, by model": lambda size, **w: figures.predicted_observed(pairs(size), by="model", **w),
 }
@@ -204,6 +224,10 @@ SAYS = {
         "No data for ketamine above 9",
     ),
     "detection, typical": (figures.TYPICAL_NOTE,),
+    "values of a person": ("before the data", "with the data", "triangle down: below a limit", "10 mg"),
+    "parameters of a person": ("V1_i", "learned", "over the median before the data"),
+    "dose and time": ("nine tenths", "leaves the dose open by a factor of", "No statement about a person"),
+    "dose alone": ("half of the probability", "dose, mg"),
     "predicted, by site": ("venous plasma", "within 2-fold", "observed, ng/mL"),
     "predicted, by model": ("others",),
 }

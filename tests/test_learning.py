@@ -402,3 +402,15 @@ def test_nothing_that_was_said_is_left_unused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError):
             kt.posterior(OTTO, doses, **said)  # type: ignore[arg-type]
+
+
+def test_the_column_of_values_may_have_another_name(one: Path) -> None:
+    rows = "ID,TIME,AMT,{0},EVID\n1,0,100,.,1\n1,2,.,{1},0\n"
+    plain = kt.posterior(str(one), rows.format("DV", 300).encode())["1"]
+    assert kt.posterior(str(one), rows.format("CONC", 300).encode())["1"].one().matched.low == 300
+    renamed = kt.posterior(str(one), rows.format("Cp", 300).encode(), rename={"Cp": "DV"})["1"]
+    assert renamed.one().matched.low == plain.one().matched.low == 300
+    with pytest.raises(FaultyFile, match="no DV"):
+        kt.posterior(str(one), rows.format("Cp", 300).encode())
+    with pytest.raises(InputError, match="rename"):
+        kt.posterior(str(one), "100 mg iv", ["S-ketamine 300 ng/mL at 2 h"], rename={"Cp": "DV"})

@@ -158,6 +158,22 @@ SAME = {
         {"doses": IV, "model": ["clements_1981_250", " + ".join(RACEMATE)]},
         f"compare --dose '{IV}' --model clements_1981_250 --model '{' + '.join(RACEMATE)}'",
     ),
+    "posterior": (
+        "posterior",
+        {"model": "otto_2021_s_ketamine", "doses": "10 mg iv over 30 min", "set": {"weight": 80}, "people": 20,
+         "level": ["S-ketamine 46 ng/mL at 40 min", "S-ketamine >20 ng/mL at 1 h"], "forecast": "same",
+         "until": "3 h", "search": "5 to 20 mg iv over 30 min", "target": "S-ketamine Cmax 40 to 90 ng/mL"},
+        "posterior --model otto_2021_s_ketamine --dose '10 mg iv over 30 min' --set weight=80 --people 20 "
+        "--level 'S-ketamine 46 ng/mL at 40 min' --level 'S-ketamine >20 ng/mL at 1 h' --forecast same --until '3 h' "
+        "--search '5 to 20 mg iv over 30 min' --target 'S-ketamine Cmax 40 to 90 ng/mL'",
+    ),
+    "posterior of a dose": (
+        "posterior",
+        {"model": "perez_ruixo_2021_esketamine", "doses": "10 to 1000 mg oral, 0 to 24 h before",
+         "level": ["S-ketamine 46 ng/mL at 0 h"]},
+        "posterior --model perez_ruixo_2021_esketamine --dose '10 to 1000 mg oral, 0 to 24 h before' "
+        "--level 'S-ketamine 46 ng/mL at 0 h'",
+    ),
     "screen": (
         "screen",
         {"condition": ["heart attack 4 weeks ago"], "sbp": 150, "dbp": 85, "age": 70, "guidance": True},
@@ -219,13 +235,78 @@ def test_a_check_finds_the_usual_model_by_itself(server):
 def test_every_command_has_a_route(server):
     import typer
 
-    without = {
-        "serve",
-        "nca",
-        "posterior",
-    }  # the server itself; what reads a file of one's own has no route yet
+    without = {"serve"}  # the server itself
     have = {path.split("/")[2] for path in paths(server.app) if path.startswith("/api/")}
     assert set(typer.main.get_command(commands.app).commands) - without <= have
+
+
+LEVELS = """ID,TIME,AMT,RATE,CP,DVID,EVID
+1,0,10,20,.,.,1
+1,1,.,.,40,S-ketamine,0
+1,2,.,.,<30,S-norketamine,0
+2,0,10,20,.,.,1
+2,1,.,.,25,S-ketamine,0
+"""
+CURVE = "TIME,CONC,AMT\n0,.,100\n1,4,.\n2,3,.\n4,1.5,.\n8,0.375,."
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "posterior",
+            {
+                "model": "otto_2021_s_ketamine",
+                "table": LEVELS,
+                "rename": {"CP": "DV"},
+                "people": 5,
+                "cmt": "iv",
+            },
+        ),
+        (
+            "nca",
+            {
+                "table": CURVE,
+                "partial": ["0-4"],
+                "units": ["h", "mg/L", "mg"],
+                "blq": ["zero", "drop", "drop"],
+            },
+        ),
+    ],
+)
+def test_a_table_comes_as_text_and_is_answered_as_the_file_is(
+    path, body, server, capsys, tmp_path, monkeypatch
+):
+    status, found, _ = server.post(f"/api/{path}", body)
+    assert status == 200, found
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text(body["table"])
+    again = found["reproduce"]
+    same = printed(capsys, again["command"].removeprefix("kinetamine ") + " --format json")
+    # it says what the table is called
+    assert json.dumps(found["data"]) == json.dumps(same).replace("data.csv", "table")
+    names = {}
+    exec(again["python"], names)
+    made = names["found"]
+    assert list(made) == list(found["data"]) if path == "posterior" else made.rules.partial == ((0.0, 4.0),)
+
+
+def test_a_posterior_comes_with_its_figures_and_refuses_what_is_too_much(server):
+    body = {"model": "otto_2021_s_ketamine", "doses": "10 mg iv over 30 min",
+            "level": ["S-ketamine 46 ng/mL at 40 min"], "draw": {"width": 400}}  # fmt: skip
+    _, found, _ = server.post("/api/posterior", body)
+    assert {name: bool(one["datasets"]) for name, one in found["figures"].items()} == {
+        "values": True, "parameters": True,
+    }  # fmt: skip
+    assert "people" not in found["data"]
+    refused(server.post("/api/posterior", {**body, "draws": MANY}), 422, "TooMuch")
+    refused(server.post("/api/posterior", {**body, "table": LEVELS}), 422, "InputError")
+    refused(
+        server.post("/api/posterior", {**body, "target": "S-ketamine Cmax 1 to 2 ng/mL"}), 422, "InputError"
+    )
+    faults = refused(server.post("/api/posterior", {**body, "level": ["foo", "S-ketamine 1 at 1 h"]}), 422,
+                     "FaultyFile")  # fmt: skip
+    assert len(faults) == 2
 
 
 def test_check_model_tells_all_faults(server):
@@ -515,6 +596,42 @@ def test_a_mistake_of_ours_is_told_in_the_same_shape_and_logged(server, monkeypa
         ("infusion", {"model": "FILE", "target": "1 ng/mL", "for": "1 h"}),
         ("compare", {"doses": "84 mg nasal", "model": ["FILE"]}),
         ("compare", {"doses": "84 mg nasal", "set": {"table": "FILE"}, "patients": 2}),
+        ("posterior", {"model": "FILE", "doses": IV, "level": ["S-ketamine 46 ng/mL at 1 h"]}),
+        ("posterior", {"model": "otto_2021_s_ketamine", "doses": "FILE"}),
+        (
+            "posterior",
+            {"model": "otto_2021_s_ketamine", "doses": "FILE", "level": ["S-ketamine 46 ng/mL at 1 h"]},
+        ),
+        (
+            "posterior",
+            {
+                "model": "otto_2021_s_ketamine",
+                "doses": "1 to 2 mg FILE",
+                "level": ["S-ketamine 1 ng/mL at 1 h"],
+            },
+        ),
+        ("posterior", {"model": "otto_2021_s_ketamine", "doses": IV, "level": ["FILE"]}),
+        (
+            "posterior",
+            {
+                "model": "otto_2021_s_ketamine",
+                "doses": IV,
+                "level": ["S-ketamine 46 ng/mL at 1 h"],
+                "forecast": "FILE",
+            },
+        ),
+        (
+            "posterior",
+            {
+                "model": "otto_2021_s_ketamine",
+                "doses": IV,
+                "level": ["S-ketamine 46 ng/mL at 1 h"],
+                "search": "FILE every 1 to 2 d",
+                "target": "S-ketamine Cmax 1 to 2 ng/mL",
+            },
+        ),
+        ("posterior", {"model": "otto_2021_s_ketamine", "events": "FILE"}),
+        ("nca", {"table": "FILE"}),
         ("check", {"doses": "84 mg nasal", "model": "FILE"}),
         ("check", {"doses": "84 mg nasal", "set": {"table": "FILE"}, "patients": 2}),
     ],

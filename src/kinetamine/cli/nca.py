@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from kinetamine import questions
 from kinetamine.cli.command import Out, command
 from kinetamine.cli.output import as_json, grid
-from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
     from kinetamine.nca import NCA
@@ -35,21 +34,12 @@ def nca(asked: questions.Nca, out: Out) -> None:
     """Analyse measured concentrations without a model: areas, terminal slope, clearance, by person and group."""
     import kinetamine
     from kinetamine.dosing.table_options import on_command_line
-    from kinetamine.nca.profile import Rules
+    from kinetamine.questions.nca import rules_of
     from kinetamine.questions.tables import options_of
 
-    settings: dict[str, Any] = {
-        name: getattr(asked, name)
-        for name in ("method", "points", "slope_from", "slope_to", "tau")
-        if getattr(asked, name) is not None
-    }
-    if asked.partial:
-        settings["partial"] = tuple(_span(text) for text in asked.partial)
-    if asked.blq:
-        settings |= _below(asked.blq)
     found = kinetamine.nca(
         asked.table,
-        rules=Rules(**settings) if settings else None,
+        rules=rules_of(asked),
         say=on_command_line,
         **asked.arguments(),
         **options_of(asked),
@@ -63,26 +53,6 @@ def nca(asked: questions.Nca, out: Out) -> None:
         csv=lambda: str(found.to_polars(asked.names).write_csv()),
         figure=lambda figures: figures.curves(found.as_result(), log=True),
     )
-
-
-def _span(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("-")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        raise InputError("partial", repr(text), "two times", "0-4") from None
-
-
-def _below(rules: list[str]) -> dict[str, Any]:
-    if len(rules) != 3:
-        raise InputError("blq", ",".join(rules), "three rules: first, between, last", "zero,drop,zero")
-    found = []
-    for rule in rules:
-        try:
-            found.append(float(rule))
-        except ValueError:
-            found.append(rule)  # type: ignore[arg-type]
-    return dict(zip(("blq_first", "blq_between", "blq_last"), found, strict=True))
 
 
 def _screen(found: NCA, asked: questions.Nca) -> list[Any]:

@@ -11,6 +11,7 @@ from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
     from kinetamine.inference import Posterior, TracedBack
+    from kinetamine.inference.answer import Answer
 
 __all__ = ["posterior"]
 
@@ -47,75 +48,53 @@ _EXAMPLES = "\n".join(
 @command(
     "posterior",
     formats=("table", "json", "csv"),
-    gives=("out", "cite"),
+    gives=("out", "figure", "cite"),
     examples=_EXAMPLES,
 )
-def posterior(asked: questions.Posterior, out: Out) -> None:
+def posterior(asked: questions.PosteriorLine, out: Out) -> None:
     """Learn from a person's levels: what they say of him, and of a dose."""
+    from kinetamine.dosing.table_options import on_command_line
     from kinetamine.inference import TracedBack
+    from kinetamine.inference.answer import answer
     from kinetamine.inference.entry import posterior
     from kinetamine.population import Patient
     from kinetamine.questions import people
+    from kinetamine.questions.tables import options_of
 
     if asked.events is not None and (asked.doses or asked.level):
         raise InputError("events", "a table and doses or values", "one of the two", "--events alone")
-    if asked.target is not None and asked.search is None:
-        raise InputError("target", repr(asked.target), "the doses to try too", "--search '28 to 84 mg nasal'")
-    if asked.until is not None and asked.forecast is None:
-        raise InputError("until", repr(asked.until), "the doses to forecast too", "--forecast same")
     patient = Patient(**people.fixed(asked, "--set ")) if asked.set else None
-    doses = asked.events if asked.events is not None else asked.doses
-    found = posterior(doses=doses, patient=patient, **asked.arguments())
-    if isinstance(found, dict | TracedBack):
-        for name in ("forecast", "search"):
-            if getattr(asked, name) is not None:
-                raise InputError(
-                    name, repr(getattr(asked, name)), "one person whose doses are known", "--level"
-                )
+    doses: Any = asked.doses
+    how: dict[str, Any] = options_of(asked)
+    if asked.events is not None:
+        from pathlib import Path
+
+        doses = Path(asked.events)
+        how["say"] = on_command_line
+    found = posterior(doses=doses, patient=patient, **asked.arguments(), **how)
+    told = answer(
+        found, forecast=asked.forecast, until=asked.until, search=asked.search, target=asked.target, least=asked.least,
+    )  # fmt: skip
     if isinstance(found, dict):
-        _many(found, out)
+        if out.figure is not None:
+            raise InputError("figure", out.figure, "one person's values", "--dose and --level of one of them")
+        _many(told, out, asked.people)
     elif isinstance(found, TracedBack):
-        _traced(found, out)
+        _traced(told, out)
     else:
-        _person(found, asked, out)
+        _person(told, asked, out)
 
 
-def _person(found: Posterior, asked: questions.Posterior, out: Out) -> None:
-    facts = found.to_dict(asked.people)
-    search = None
-    if asked.search is not None:
-        if asked.target is None:
-            raise InputError(
-                "search", repr(asked.search), "a target", "--target 'S-ketamine Cmax 40 to 90 ng/mL'"
-            )
-        search = found.search(asked.search, asked.target, asked.least)
-        facts["search"] = {"doses": search.table.to_dicts(), "best": search.best, "reached": search.reached}
-    curves = None
-    if asked.forecast is not None:
-        doses = None if asked.forecast == "same" else asked.forecast
-        how: dict[str, Any] = {} if asked.until is None else {"until": asked.until}
-        curves = found.forecast(doses, **how)
-        facts["forecast"] = _bands(curves)
-
+def _person(told: Answer, asked: questions.PosteriorLine, out: Out) -> None:
+    found = told.found
     out.give(
-        lambda: _screen(found, search, curves),
-        json=lambda: as_json(facts),
+        lambda: _screen(found, told.search, told.forecast),
+        json=lambda: as_json(told.to_dict(asked.people)),
         csv=lambda: str(found.summary().write_csv()),
+        figure=lambda figures: figures.learned(found),
         sources=lambda: [found.cite()],
         notice=_NOTICE,
     )
-
-
-def _bands(curves: Any) -> dict[str, Any]:
-    """Quantiles of a forecast over time."""
-    names = curves.analytes() if hasattr(curves, "analytes") else tuple(curves.outputs)
-    return {
-        "time_h": [float(t) for t in curves.time_h],
-        "quantiles": {
-            name: {f"{q:g}": [float(v) for v in values] for q, values in curves.quantiles(name).items()}
-            for name in names
-        },
-    }
 
 
 def _screen(found: Posterior, search: Any, curves: Any) -> list[Any]:
@@ -192,7 +171,9 @@ def _time(hours: float) -> str:
     return f"{hours / 24:.3g} d" if hours > 48 else f"{hours:.3g} h"
 
 
-def _traced(found: TracedBack, out: Out) -> None:
+def _traced(told: Answer, out: Out) -> None:
+    found: TracedBack = told.found
+
     def screen() -> list[Any]:
         table = grid("what", "unit", "asked", "median", "50 %", "90 %")
         for row in found.summary().iter_rows(named=True):
@@ -204,14 +185,17 @@ def _traced(found: TracedBack, out: Out) -> None:
 
     out.give(
         screen,
-        json=lambda: as_json(found.to_dict()),
+        json=lambda: as_json(told.to_dict()),
         csv=lambda: str(found.summary().write_csv()),
+        figure=lambda figures: figures.dose_and_time(found),
         notice=_NOTICE,
     )
 
 
-def _many(found: dict[str, Posterior], out: Out) -> None:
+def _many(told: Answer, out: Out, draws: int) -> None:
     import polars
+
+    found: dict[str, Posterior] = told.found
 
     def frame() -> Any:
         rows = [one.summary().with_columns(polars.lit(name).alias("subject")) for name, one in found.items()]
@@ -236,7 +220,7 @@ def _many(found: dict[str, Posterior], out: Out) -> None:
 
     out.give(
         screen,
-        json=lambda: as_json({name: one.to_dict() for name, one in found.items()}),
+        json=lambda: as_json(told.to_dict(draws)),
         csv=lambda: str(frame().write_csv()),
         notice=_NOTICE,
     )

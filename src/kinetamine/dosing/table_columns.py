@@ -228,6 +228,18 @@ def assign(
     return roles, faults
 
 
+def observed(names: Sequence[str]) -> str | None:
+    """The column of measured values.
+
+    Examples
+    --------
+    >>> observed(["ID", "TIME", "CONC"]), observed(["ID", "TIME"])
+    ('CONC', None)
+    """
+    claims = [(claim[2], name) for name in names if (claim := _claim(name, ())) and claim[1] == "DV"]
+    return min(claims)[1] if claims else None
+
+
 def canonical_covariate(name: str) -> str:
     """The usual name of a covariate: weight for WT and BW, sex for gender; others are their own.
 

@@ -91,7 +91,7 @@ class Source:
 
 
 def read_source(source: Any, options: TableOptions) -> Source:
-    """Open a file or a frame.
+    """Open a file, a frame, or what a file would hold (bytes).
 
     Raises
     ------
@@ -102,6 +102,8 @@ def read_source(source: Any, options: TableOptions) -> Source:
 
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source), options)
+    if isinstance(source, bytes):
+        return _of_bytes(source, "table", options)
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, pl.DataFrame):
@@ -151,39 +153,43 @@ def _from_pandas(series: Any) -> Any:
     return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
 
 
+def _refusal(name: str, given: str, expected: str, try_: str) -> FaultyFile:
+    return FaultyFile(name, [Fault("file", given, expected, try_)])
+
+
 def _read_file(path: Path, options: TableOptions) -> Source:
     name = path.name or str(path)
-
-    def refuse(given: str, expected: str, try_: str) -> FaultyFile:
-        return FaultyFile(name, [Fault("file", given, expected, try_)])
-
     try:
         size = path.stat().st_size
         if path.is_dir():
-            raise refuse("a folder", "a CSV file", "the path of a file in it")
+            raise _refusal(name, "a folder", "a CSV file", "the path of a file in it")
         if size > _LARGEST:
-            raise refuse(f"{size / 1e9:.1f} GB", f"at most {_LARGEST / 1e9:g} GB", "fewer patients per file")
+            most = f"at most {_LARGEST / 1e9:g} GB"
+            raise _refusal(name, f"{size / 1e9:.1f} GB", most, "fewer patients per file")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise refuse(
-            getattr(error, "strerror", None) or str(error), "a readable file", "check the path"
-        ) from None
+        given = getattr(error, "strerror", None) or str(error)
+        raise _refusal(name, given, "a readable file", "check the path") from None
+    return _of_bytes(data, name, options)
+
+
+def _of_bytes(data: bytes, name: str, options: TableOptions) -> Source:
+    """The table that a file holds."""
     if data[:4] == b"PK\x03\x04":
-        raise refuse("an Excel workbook or zip file", "text", "saving it as CSV")
+        raise _refusal(name, "an Excel workbook or zip file", "text", "saving it as CSV")
     if data[:4] == b"PAR1":
-        raise refuse("a Parquet file", "text", "EventTable.read(polars.read_parquet(path))")
+        raise _refusal(name, "a Parquet file", "text", "EventTable.read(polars.read_parquet(path))")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # as Excel writes "Unicode text"
         data = data.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
     if b"\0" in data:
-        raise refuse("binary data", "text in UTF-8", "saving it as CSV in UTF-8")
+        raise _refusal(name, "binary data", "text in UTF-8", "saving it as CSV in UTF-8")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         data.isascii() or data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise refuse(
-            f"bytes that are not UTF-8 on line {line}", "text in UTF-8", "saving it as UTF-8"
-        ) from None
+        given = f"bytes that are not UTF-8 on line {line}"
+        raise _refusal(name, given, "text in UTF-8", "saving it as UTF-8") from None
     return TextTable(data, name, options).source()
 
 

@@ -121,6 +121,11 @@ class Curves:
         self.layout = Layout(spec, turns, tuple(uncertain))
         self.size = self.layout.size
 
+    @property
+    def linear(self) -> bool:
+        """Whether a lane costs microseconds: steps of a linear model are exact, others are solved."""
+        return bool(self.prepared.model.linear)
+
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Predictions (lane, value) of z, array (person, lane, size)."""
         z = np.swapaxes(z, 0, 1)

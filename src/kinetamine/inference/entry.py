@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
+from kinetamine.dosing.table_options import Options
 from kinetamine.errors import InputError
 from kinetamine.inference.learned import learn, learnable
 from kinetamine.inference.person import Posterior
@@ -24,10 +25,11 @@ def posterior(
     prior: str = "published",
     prior_weights: Mapping[str, float] | None = None,
     method: str = "auto",
-    n: int = 10_000,
+    n: int | None = None,
     seed: int = 0,
     allow_site_mismatch: bool = False,
     dv_unit: str | None = None,
+    **options: Unpack[Options],
 ) -> Any:
     """Learn a person's effects from measured values.
 
@@ -37,8 +39,8 @@ def posterior(
         Published models with between-subject effects. Several are weighed by their evidence.
     doses : str, list of str or Regimen
         What the person got. A range, as in ``"10 to 1000 mg oral, 0 to 24 h before"``, is estimated with the
-        rest: see `kinetamine.inference.trace_back`. An event table (path, frame or `EventTable`) with DV: a
-        posterior for each of its people.
+        rest: see `kinetamine.inference.trace_back`. An event table (path, frame, `EventTable`, or bytes: what
+        a file holds) with DV: a posterior for each of its people.
     observations : Observations, phrases
         Such as ``["S-ketamine 46 ng/mL at 40 min", "S-norketamine <0.5 ng/mL at 24 h"]``.
     patient : Patient, optional
@@ -53,13 +55,14 @@ def posterior(
     method : {"auto", "importance", "smc", "laplace"}
         ``auto``: importance sampling round the modes, sequential Monte Carlo where its weights cannot be
         trusted. ``laplace``: mode with normal bands, which can be half a standard deviation off.
-    n : int
-        Draws of importance sampling.
+    n : int, optional
+        Draws of importance sampling; default 10,000, of a model that is solved step by step 2,000.
     seed : int
         The same seed gives the same draws, whatever the number of threads.
-
     dv_unit : str, optional
         Unit of DV in an event table; default that of each output.
+    **options
+        How the table is read, as `EventTable.read` takes them.
 
     Returns
     -------
@@ -93,12 +96,16 @@ def posterior(
         )
     if dv_unit is not None and not is_table:
         raise InputError("dv_unit", repr(dv_unit), "an event table with it", "a unit in each phrase")
+    if options and not is_table:
+        raise InputError(
+            next(iter(options)), "an option of tables", "an event table with it", "leaving it out"
+        )
     if prior_weights and (is_table or len(models) == 1):
         raise InputError("prior_weights", repr(prior_weights), "several models of one person with it", "")
     if is_table:
         return table.posterior(
             models, doses, residual=residual, prior=prior, method=method, n=n, seed=seed,
-            allow_site_mismatch=allow_site_mismatch, patient=patient, dv_unit=dv_unit,
+            allow_site_mismatch=allow_site_mismatch, patient=patient, dv_unit=dv_unit, **options,
         )  # fmt: skip
     seen = _read(observations)
     if trace_back.is_range(doses):
@@ -130,12 +137,12 @@ def _read(observations: Any) -> Observations:
     return observations if isinstance(observations, Observations) else Observations.parse(observations)
 
 
-def _check_words(prior: str, method: str, n: int, seed: int) -> None:
+def _check_words(prior: str, method: str, n: int | None, seed: int) -> None:
     if prior not in ("published", "published with parameter error"):
         raise InputError("prior", repr(prior), "'published' or 'published with parameter error'", "published")
     if method not in ("auto", "importance", "smc", "laplace"):
         raise InputError("method", repr(method), "auto, importance, smc or laplace", "auto")
-    if not 100 <= n <= 1_000_000:
+    if n is not None and not 100 <= n <= 1_000_000:
         raise InputError("n", str(n), "100 to 1,000,000 draws", "10000")
     if not 0 <= seed < 2**63:
         raise InputError("seed", str(seed), "a whole number from 0 on", "0")

@@ -22,6 +22,7 @@ from kinetamine.population.residual import ResidualError
 __all__ = [
     "INTERVAL",
     "Learned",
+    "affordable",
     "learn",
     "learn_from",
     "learnable",
@@ -33,8 +34,10 @@ __all__ = [
 
 #: weights are trusted up to this Pareto k and from this many effective draws
 MOST_K, LEAST_EFFECTIVE = 0.7, 400
-#: draws of the prior predictive, and the probability below which the data do not fit the model
-PREDICTED, IMPROBABLE = 2000, 0.01
+#: draws of importance sampling: of a linear model, and of one that is solved step by step (a hundred times dearer)
+DRAWS, DRAWS_SOLVED = 10_000, 2_000
+#: draws of the prior predictive, likewise, and the probability below which the data do not fit the model
+PREDICTED, PREDICTED_SOLVED, IMPROBABLE = 2000, 500, 0.01
 INTERVAL = (0.05, 0.5, 0.95)
 
 
@@ -83,9 +86,10 @@ class Learned:
         """What a reader must know before the numbers."""
         found = list(self.matched.notes)
         if self.predictive_p < IMPROBABLE:
+            share = _percent(self.predictive_p, self.curves)
             found.append(
-                f"values as odd as these have a probability of {_percent(self.predictive_p)} under {self.spec.id}: "
-                "they do not fit this model in people like this; check units, site, times and doses"
+                f"values as odd as these have a probability of {share} under {self.spec.id}: they do "
+                "not fit this model in people like this; check units, site, times and doses"
             )
         if all(low != high for low, high in zip(self.matched.low, self.matched.high, strict=True)):
             found.append("every value is below or above a limit: they only bound the answer")
@@ -102,8 +106,14 @@ class Learned:
         return found
 
 
-def _percent(p: float) -> str:
-    return f"less than {100 / PREDICTED:g} %" if p < 1.5 / PREDICTED else f"{100 * p:.2g} %"
+def _percent(p: float, curves: Curves) -> str:
+    n = affordable(curves, PREDICTED, PREDICTED_SOLVED)
+    return f"less than {100 / n:g} %" if p < 1.5 / n else f"{100 * p:.2g} %"
+
+
+def affordable(curves: Any, linear: int, solved: int) -> int:
+    """How many lanes: so many of a linear model, fewer of one that is solved step by step."""
+    return linear if getattr(curves, "linear", True) else solved
 
 
 def learnable(model: Any) -> Any:
@@ -129,7 +139,7 @@ def learnable(model: Any) -> Any:
 
 def learn(
     spec: Any, doses: Any, observations: Observations, patient: Patient, residual: Mapping[str, str], prior: str,
-    method: str, n: int, seed: int, allow_site_mismatch: bool,
+    method: str, n: int | None, seed: int, allow_site_mismatch: bool,
 ) -> Learned:  # fmt: skip
     """What one model learns; see `posterior`."""
     from kinetamine.dosing import Regimen
@@ -144,7 +154,7 @@ def learn(
 
 def learn_from(
     spec: Any, doses: Any, matched: Matched, patient: Patient, residual: Mapping[str, str], prior: str, method: str,
-    n: int, seed: int,
+    n: int | None, seed: int,
 ) -> Learned:  # fmt: skip
     """What one model learns from values that were matched to its outputs; `doses`: Regimen, or a person's table."""
     from kinetamine.dosing import Regimen
@@ -158,8 +168,9 @@ def learn_from(
     return Learned(spec, curves, target, matched, errors, draws, p, doses, tuple(residual))
 
 
-def sampled(target: Target, method: str = "auto", n: int = 10_000, seed: int = 0) -> Draws:
+def sampled(target: Target, method: str = "auto", n: int | None = None, seed: int = 0) -> Draws:
     """Draws of one person's z by the method asked for; see `posterior`."""
+    n = affordable(target.curves, DRAWS, DRAWS_SOLVED) if n is None else n
     if method == "smc":
         return tempering.sample(target, seed=seed)
     if method == "laplace":
@@ -213,7 +224,8 @@ def predictive_probability(
     below a limit counts as the limit, in the draws too.
     """
     rng = np.random.default_rng([seed, 5])
-    f = target.predict(rng.standard_normal((1, PREDICTED, target.size)))
+    n = affordable(target.curves, PREDICTED, PREDICTED_SOLVED)
+    f = target.predict(rng.standard_normal((1, n, target.size)))
     noise = rng.standard_normal(f.shape)
     y = np.empty_like(f)
     for rows, error in target.groups:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kinetamine.errors import InputError, UnknownName
 from kinetamine.inference import pareto
-from kinetamine.inference.learned import INTERVAL, Learned, prior_z, resample, summary_of
+from kinetamine.inference.learned import INTERVAL, Learned, affordable, prior_z, resample, summary_of
 from kinetamine.observations import Observations
 from kinetamine.population import Patient
 from kinetamine.population.individuals import Individuals
@@ -133,8 +133,9 @@ class Posterior:
         import polars as pl
 
         one = self.one(model)
-        prior = one.target.predict(prior_z(one, self.seed)[None])
-        mine = one.target.predict(resample(one.draws, 2000, self.seed)[None])
+        n = affordable(one.curves, 2000, 400)
+        prior = one.target.predict(prior_z(one, self.seed, n)[None])
+        mine = one.target.predict(resample(one.draws, n, self.seed)[None])
         low, middle, high = np.quantile(prior, INTERVAL, axis=0)
         a, b, c = np.quantile(mine, INTERVAL, axis=0)
         units = [one.spec.outputs[name].unit for name in one.matched.output]
@@ -221,8 +222,8 @@ class Posterior:
     # --- files and words ---------------------------------------------------------------------------------
 
     def to_dict(self, n: int = 1000) -> dict[str, Any]:
-        """Plain values, for JSON: what was observed, what follows, and `n` draws under ``people``."""
-        return {
+        """Plain values, for JSON: what was observed, what follows, and `n` draws under ``people`` (0: none)."""
+        facts = {
             "observations": self.observations.to_dict(),
             "doses": [_described(one.doses) for one in self.learned],
             "patient": dict(self.patient.given),
@@ -233,14 +234,15 @@ class Posterior:
             "fit": {one.spec.id: self.fit(one.spec.id).to_dicts() for one in self.learned},
             "modes": {one.spec.id: [m.tolist() for m in one.draws.modes] for one in self.learned},
             "remarks": self.remarks,
-            "people": self.people(n).to_dict(),
         }
+        return facts | ({"people": self.people(n).to_dict()} if n else {})
 
     def save(self, path: str | Path, n: int = 1000) -> None:
         """Write `to_dict` as JSON; `Individuals.read` and ``--people`` read it."""
         from kinetamine import files
+        from kinetamine.results.export import plain
 
-        text = json.dumps(self.to_dict(n), allow_nan=False, default=str)
+        text = json.dumps(plain(self.to_dict(n)), allow_nan=False)
         files.write_whole(Path(path), text)
 
     def to_arviz(self, model: str | None = None, n: int = 2000) -> Any:

@@ -21,10 +21,10 @@ __all__ = ["is_table", "person", "posterior"]
 
 
 def is_table(doses: Any) -> bool:
-    """Whether doses are an event table: read, a path, a frame or columns."""
+    """Whether doses are an event table: read, a path, a frame, columns, or what a file holds."""
     from kinetamine.dosing import EventTable
 
-    if isinstance(doses, EventTable | Path | Mapping) or hasattr(doses, "columns"):
+    if isinstance(doses, EventTable | Path | Mapping | bytes) or hasattr(doses, "columns"):
         return True
     return isinstance(doses, str) and doses.lower().endswith((".csv", ".txt", ".dat", ".tsv", ".tab"))
 
@@ -52,7 +52,7 @@ def _patient(table: Any, patient: Patient) -> Patient:
 
 def posterior(
     models: list[Any], doses: Any, *, patient: Patient, residual: Mapping[str, str] | None, prior: str, method: str,
-    n: int, seed: int, allow_site_mismatch: bool, dv_unit: str | None = None, **options: Any,
+    n: int | None, seed: int, allow_site_mismatch: bool, dv_unit: str | None = None, **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A posterior for each person of a table who has a value; see `kinetamine.posterior`."""
     if allow_site_mismatch:

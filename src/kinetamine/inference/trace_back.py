@@ -211,19 +211,21 @@ class TracedBack:
     def words(self) -> str:
         """The answer in a sentence, with its width."""
         said = []
-        many = f"{len(self.observations)} value{'s' * (len(self.observations) != 1)}"
+        n = len(self.observations)
+        many = f"{n} values leave" if n != 1 else "1 value leaves"
         for name, (low, middle, high) in self.interval().items():
             if name == "dose":
                 said.append(
-                    f"{many} leave the dose open by a factor of {high / low:.2g} "
+                    f"{many} the dose open by a factor of {high / low:.2g} "
                     f"(90 %: {low:.3g} to {high:.3g} {self.unit}, median {middle:.3g})"
                 )
             else:
                 said.append(
-                    f"and the time within {high - low:.2g} h ({low:.2g} to {high:.2g} h before the first)"
+                    f"{'and' if said else many} the time open within {high - low:.2g} h "
+                    f"(90 %: {low:.2g} to {high:.2g} h before the first sample)"
                 )
         return (
-            ", ".join(said)
+            " ".join(said)
             + ". No statement about a person's dose, intent or guilt: for research and teaching."
         )
 

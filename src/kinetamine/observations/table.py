@@ -67,25 +67,25 @@ def read_table(source: Any, spec: Any, *, dv_unit: str | None = None, **options:
     from dataclasses import replace
 
     from kinetamine.dosing import EventTable
+    from kinetamine.dosing.table_columns import observed
+    from kinetamine.dosing.table_options import in_python
 
     if isinstance(source, EventTable):
-        table = source
+        table, names = source, list(source.carried)
     else:
         first = EventTable.for_model(source, spec, **options)
-        names = {c.name.upper(): c.name for c in first.account if c.name}
-        kept = [names[key] for key in COLUMNS if key in names]
-        kept += [c.name for c in first.account if c.meaning == "DV" and c.name not in kept]
+        new = {old.lower(): name for old, name in (options.get("rename") or {}).items()}
+        names = [new.get(column.name.lower(), column.name) for column in first.account if column.name]
+        wanted = observed(names)
+        kept = [name for name in names if name.upper() in COLUMNS and name.upper() != "DV"]
+        kept += [wanted] if wanted else []
         table = EventTable.for_model(source, spec, **{**options, "carry": kept})
     carried = {name.upper(): values.to_list() for name, values in table.carried.items()}
-    alias = next(
-        (c.name.upper() for c in table.account if c.meaning == "DV" and c.name.upper() in carried), None
-    )
-    if "DV" not in carried and alias is not None:
-        carried["DV"] = carried[alias]
-    if "DV" not in carried:
-        raise FaultyFile(
-            table.source, [Fault("header", "no DV", "a column DV of measured values", "--rename CONC=DV")]
-        )
+    wanted = observed(names)
+    if wanted is None or wanted.upper() not in carried:
+        cure = options.get("say", in_python)("rename", {"Cp": "DV"})
+        raise FaultyFile(table.source, [Fault("header", "no DV", "a column DV of measured values", cure)])
+    carried["DV"] = carried[wanted.upper()]
     reader = _Rows(table, spec, carried, dv_unit)
     rows, output, low, high = reader.all()
     keep = np.ones(len(table), bool)

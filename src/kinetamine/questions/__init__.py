@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kinetamine.questions.effects import Compare, Effects, EffectsLine
     from kinetamine.questions.infusion import Infusion
     from kinetamine.questions.nca import Nca
-    from kinetamine.questions.posterior import Posterior
+    from kinetamine.questions.posterior import Posterior, PosteriorLine
     from kinetamine.questions.safety import (
         CheckLine,
         Detect,
@@ -43,7 +43,7 @@ _HOME = {
     "infusion": ("Infusion",),
     "nca": ("Nca",),
     "tables": ("TableOptions",),
-    "posterior": ("Posterior",),
+    "posterior": ("Posterior", "PosteriorLine"),
     "safety": (
         "CheckLine",
         "Detect",

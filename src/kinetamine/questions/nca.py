@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from kinetamine.errors import InputError
 from kinetamine.questions.record import HOW, OUT, WHAT, Count, Names, Number, Text, say
 from kinetamine.questions.shared import example
 from kinetamine.questions.tables import TableOptions
 
-__all__ = ["Nca"]
+__all__ = ["Nca", "rules_of", "rules_said"]
 
 
 class Nca(TableOptions, json_schema_extra=example(table="data.csv")):
@@ -69,3 +70,60 @@ class Nca(TableOptions, json_schema_extra=example(table="data.csv")):
         "phoenix", "Whose names the parameters carry.", "phoenix|cdisc", OUT, python=None, example="cdisc"
     )
     all: bool = say(False, "Every parameter on the screen, not the usual ones.", panel=OUT, python=None)
+
+
+def rules_of(asked: Nca) -> Any:
+    """`kinetamine.nca.profile.Rules` that a question says; None if it says nothing of them.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> rules_of(Nca(table="data.csv", partial=["0-4"], blq=["zero", "drop", "0.1"])).blq_last
+    0.1
+    """
+    from kinetamine.nca.profile import Rules
+
+    said = rules_said(asked)
+    return Rules(**said) if said else None
+
+
+def rules_said(asked: Nca) -> dict[str, Any]:
+    """The same as keywords of `Rules`; what says nothing is left out.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> rules_said(Nca(table="data.csv", tau=24.0))
+    {'tau': 24.0}
+    """
+    names = ("method", "points", "slope_from", "slope_to", "tau")
+    said: dict[str, Any] = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    if asked.partial:
+        said["partial"] = tuple(_span(text) for text in asked.partial)
+    return said | (_below(asked.blq) if asked.blq else {})
+
+
+def _span(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise InputError("partial", repr(text), "two times", "0-4") from None
+
+
+def _below(rules: list[str]) -> dict[str, Any]:
+    if len(rules) != 3:
+        raise InputError("blq", ",".join(rules), "three rules: first, between, last", "zero,drop,zero")
+    found: list[Any] = []
+    for rule in rules:
+        try:
+            found.append(float(rule))
+        except ValueError:
+            found.append(rule)
+    return dict(zip(("blq_first", "blq_between", "blq_last"), found, strict=True))

@@ -12,7 +12,6 @@ from kinetamine.questions.record import (
     Count,
     Names,
     Number,
-    Question,
     Seed,
     Settings,
     Text,
@@ -20,14 +19,15 @@ from kinetamine.questions.record import (
     say,
 )
 from kinetamine.questions.shared import Dosed, Models, People, Time, example
+from kinetamine.questions.tables import TableOptions
 
-__all__ = ["Posterior"]
+__all__ = ["Posterior", "PosteriorLine"]
 
 _SEEN = "What was measured"
 
 
 class Posterior(
-    Question,
+    TableOptions,
     json_schema_extra=example(
         model="otto_2021_s_ketamine", doses="10 mg iv over 30 min", level=["S-ketamine 46 ng/mL at 40 min"]
     ),
@@ -46,13 +46,6 @@ class Posterior(
         [], "A value, '<limit' or 'a to b', such as 'S-ketamine 46 ng/mL at 40 min'; repeat.",
         "PHRASE", _SEEN, python="observations", example=["S-ketamine 46 ng/mL at 40 min"],
     )  # fmt: skip
-    events: Text | None = say(
-        None,
-        "An event table with DV instead: a posterior for each of its people.",
-        "TABLE.csv",
-        _SEEN,
-        python=None,
-    )
     dv_unit: Text | None = say(None, "Unit of DV in the table.", "UNIT", _SEEN, example="ng/mL")
     residual: dict[Text, Text] = say(
         {}, "A residual error that you state, graded assumed: 'S-ketamine=20 %'; repeat.", "OUTPUT=ERROR", _SEEN,
@@ -70,7 +63,10 @@ class Posterior(
     method: Literal["auto", "importance", "smc", "laplace"] = say(
         "auto", "How to draw; auto tells by itself.", "auto|importance|smc|laplace", HOW, example="smc"
     )
-    draws: Count = say(10_000, "Draws.", "N", HOW, python="n", example=4000)
+    draws: Count | None = say(
+        None, "Draws; default 10,000, of a model that is solved step by step 2,000.", "N", HOW, python="n",
+        example=4000,
+    )  # fmt: skip
     seed: Seed = again(People, "seed", 0)
     forecast: Text | None = say(
         None, "Show the curve after these doses too; 'same' for those given.", "PHRASE", OUT, python=None,
@@ -92,6 +88,14 @@ class Posterior(
         example="S-ketamine Cmax 40 to 90 ng/mL",
     )  # fmt: skip
     least: Number = say(0.8, "Probability that counts as reached.", "P", OUT, python=None, example=0.9)
+
+
+class PosteriorLine(Posterior):
+    """The same where files may be read and are written."""
+
+    events: Text | None = say(
+        None, "An event table with DV instead: a posterior for each of its people.", "TABLE.csv", _SEEN, python=None
+    )  # fmt: skip
     people: Count = say(
         1000, "Draws kept in the file of --out, for --people.", "N", WHO, python=None, example=2000
     )

@@ -18,6 +18,7 @@ from kinetamine.web.routes import (
     evidence,
     explore,
     infusion,
+    learning,
     safety,
     simulation,
 )
@@ -56,7 +57,7 @@ def create_app(limits: Limits | None = None, hosts: Collection[str] | None = Non
     )
     app.state.queue = Queue(limits)
     api = APIRouter(prefix="/api", responses=errors.REFUSALS)
-    for part in (explore, simulation, compare, infusion, course, safety, evidence, catalogue):
+    for part in (explore, simulation, compare, infusion, learning, course, safety, evidence, catalogue):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(files.router)

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from kinetamine import questions
 from kinetamine.questions.effects import Sought
-from kinetamine.questions.record import OUT, Names, Question, again, say
+from kinetamine.questions.record import OUT, LongText, Names, Question, again, say
 from kinetamine.questions.shared import Changed, Dosed, Modelled, Models, People, Time, Timed, example
 
-__all__ = ["Compare", "Course", "Detect", "Draw", "Explore"]
+__all__ = ["Compare", "Course", "Detect", "Draw", "Explore", "Nca", "Posterior"]
 
 
 class Draw(Question):
@@ -65,4 +65,42 @@ class Explore(
     exposure: bool = Field(default=False, description="Also peak, time of the peak, area and half-life.")
     numbers: bool = Field(
         default=True, description="The numbers under `data`; without them the figure comes sooner."
+    )
+
+
+class Posterior(
+    _Drawn,
+    questions.Posterior,
+    json_schema_extra=example(
+        model="otto_2021_s_ketamine",
+        doses="10 mg iv over 30 min",
+        level=["S-ketamine 46 ng/mL at 40 min"],
+        draw={"width": 560},
+    ),
+):
+    """``kinetamine posterior``."""
+
+    table: LongText | None = Field(
+        default=None,
+        description="The text of an event table with DV, in the place of doses and values: a posterior for each of "
+        "its people.",
+        examples=["ID,TIME,AMT,DV,EVID\n1,0,10,.,1\n1,1,.,40,0"],
+    )
+    people: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Draws under `people`, as the file of `--out` has them for other commands."
+    )
+
+
+class Nca(
+    _Drawn,
+    questions.Nca,
+    json_schema_extra=example(
+        table="TIME,DV,AMT\n0,.,100\n1,4,.\n2,3,.\n4,1.5,.\n8,0.375,.", draw={"width": 560}
+    ),
+):
+    """``kinetamine nca``."""
+
+    table: LongText = Field(  # type: ignore[assignment]
+        description="The text of a table of concentrations in time: TIME, DV or CONC, ID, AMT.",
+        examples=["TIME,DV,AMT\n0,.,100\n1,4,."],
     )

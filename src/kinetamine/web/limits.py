@@ -27,6 +27,8 @@ class Limits:
         Of a course.
     patient_rates : int
         Of an infusion that is given to other people: patients × steps of the pump.
+    draws, learned : int
+        Of a posterior: draws, and people of a table.
     body_bytes : int
         Of a request.
     seconds : float
@@ -47,6 +49,8 @@ class Limits:
     values: int = 60_000_000
     patient_weeks: int = 1_040_000
     patient_rates: int = 10_000_000
+    draws: int = 50_000
+    learned: int = 40
     body_bytes: int = 64_000
     seconds: float = 30.0
     computing: int = 2

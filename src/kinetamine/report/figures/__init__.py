@@ -5,6 +5,7 @@ from kinetamine.report.figures.axes import MOST_POINTS, thin
 from kinetamine.report.figures.bands import TYPICAL_NOTE, curves
 from kinetamine.report.figures.flows import diagram
 from kinetamine.report.figures.groups import course, survival
+from kinetamine.report.figures.learned import dose_and_time, learned, parameters, values
 from kinetamine.report.figures.models import comparison
 from kinetamine.report.figures.ratios import Ratio, forest
 from kinetamine.report.figures.scatter import predicted_observed
@@ -25,14 +26,18 @@ __all__ = [
     "curves",
     "detection",
     "diagram",
+    "dose_and_time",
     "doses_drawn",
     "explore",
     "forest",
+    "learned",
+    "parameters",
     "predicted_observed",
     "save",
     "survival",
     "svg",
     "thin",
     "timeline",
+    "values",
     "writable",
 ]
