@@ -165,6 +165,13 @@ def traced(size, when=", 0 to 24 h before"):
     return kt.posterior("perez_ruixo_2021_esketamine", f"10 to 1000 mg oral{when}", [level])
 
 
+@functools.cache
+def scored(size):
+    """A patient's scores, the last times `size`."""
+    seen = ["MADRS 34 on day 0", "MADRS 25 on day 7", f"MADRS {round(12 * size)} on day 14"]
+    return kt.posterior("hierarchical", "84 mg nasal, twice weekly for 2 weeks", seen)
+
+
 #: name → a figure of some width, with numbers of some size
 DRAW = {
     "curves": lambda size, **w: figures.curves(result(size=size), **w),
@@ -188,6 +195,7 @@ DRAW = {
     "values of a person, logarithmic": lambda size, **w: figures.values(learned(size), log=True, **w),
     "parameters of a person": lambda size, **w: figures.parameters(learned(size), **w),
     "dose and time": lambda size, **w: figures.dose_and_time(traced(size), **w),
+    "scores of a patient": lambda size, **w: figures.scores(scored(size), **w),
     "dose alone": lambda size, **w: figures.dose_and_time(traced(size, ""), **w),
     "predicted, by site": lambda size, **w: figures.predicted_observed(pairs(size), **w),
     "predicted, by model": lambda size, **w: figures.predicted_observed(pairs(size), by="model", **w),
@@ -227,6 +235,11 @@ SAYS = {
     "values of a person": ("before the data", "with the data", "triangle down: below a limit", "10 mg"),
     "parameters of a person": ("V1_i", "learned", "over the median before the data"),
     "dose and time": ("nine tenths", "leaves the dose open by a factor of", "No statement about a person"),
+    "scores of a patient": (
+        "MADRS",
+        "probability of a relapse",
+        "how far single patients follow it was not tested",
+    ),
     "dose alone": ("half of the probability", "dose, mg"),
     "predicted, by site": ("venous plasma", "within 2-fold", "observed, ng/mL"),
     "predicted, by model": ("others",),

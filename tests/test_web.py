@@ -167,6 +167,13 @@ SAME = {
         "--level 'S-ketamine 46 ng/mL at 40 min' --level 'S-ketamine >20 ng/mL at 1 h' --forecast same --until '3 h' "
         "--search '5 to 20 mg iv over 30 min' --target 'S-ketamine Cmax 40 to 90 ng/mL'",
     ),
+    "posterior of scores": (
+        "posterior",
+        {"model": "hierarchical", "doses": "84 mg nasal, twice weekly for 2 weeks", "setting": ["open label"],
+         "level": ["MADRS 34 on day 0", "MADRS 20 on day 7"], "booster": [7], "until": "5 weeks"},
+        "posterior --model hierarchical --dose '84 mg nasal, twice weekly for 2 weeks' --setting 'open label' "
+        "--level 'MADRS 34 on day 0' --level 'MADRS 20 on day 7' --booster 7 --until '5 weeks'",
+    ),
     "posterior of a dose": (
         "posterior",
         {"model": "perez_ruixo_2021_esketamine", "doses": "10 to 1000 mg oral, 0 to 24 h before",

@@ -10,7 +10,7 @@ from kinetamine.cli.output import as_json, grid
 from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
-    from kinetamine.inference import Posterior, TracedBack
+    from kinetamine.inference import CoursePosterior, Posterior, TracedBack
     from kinetamine.inference.answer import Answer
 
 __all__ = ["posterior"]
@@ -52,9 +52,9 @@ _EXAMPLES = "\n".join(
     examples=_EXAMPLES,
 )
 def posterior(asked: questions.PosteriorLine, out: Out) -> None:
-    """Learn from a person's levels: what they say of him, and of a dose."""
+    """Learn from a person's levels or scores: what they say of him, of a dose, of the weeks to come."""
     from kinetamine.dosing.table_options import on_command_line
-    from kinetamine.inference import TracedBack
+    from kinetamine.inference import CoursePosterior, TracedBack
     from kinetamine.inference.answer import answer
     from kinetamine.inference.entry import posterior
     from kinetamine.population import Patient
@@ -74,11 +74,14 @@ def posterior(asked: questions.PosteriorLine, out: Out) -> None:
     found = posterior(doses=doses, patient=patient, **asked.arguments(), **how)
     told = answer(
         found, forecast=asked.forecast, until=asked.until, search=asked.search, target=asked.target, least=asked.least,
+        booster=asked.booster, most=asked.most,
     )  # fmt: skip
     if isinstance(found, dict):
         if out.figure is not None:
             raise InputError("figure", out.figure, "one person's values", "--dose and --level of one of them")
         _many(told, out, asked.people)
+    elif isinstance(found, CoursePosterior):
+        _course(told, out)
     elif isinstance(found, TracedBack):
         _traced(told, out)
     else:
@@ -169,6 +172,47 @@ def _time(hours: float) -> str:
     if hours and hours < 2:
         return f"{60 * hours:.3g} min"
     return f"{hours / 24:.3g} d" if hours > 48 else f"{hours:.3g} h"
+
+
+def _course(told: Answer, out: Out) -> None:
+    found: CoursePosterior = told.found
+
+    def screen() -> list[Any]:
+        row = found.diagnostics().row(0, named=True)
+        parts: list[Any] = [f"{row['model']}: {row['effective']:.0f} effective draws, grade {found.grade}"]
+        rows = grid("day", "score (90 %)", "response", "remission", "relapse until then")
+        for line in found.forecast(told.until_d).iter_rows(named=True):
+            rows.add_row(
+                f"{line['day']:g}", f"{line['median']:.0f} ({line['p05']:.0f} to {line['p95']:.0f})",
+                f"{line['response']:.0%}", f"{line['remission']:.0%}", _share(line["relapse"]),
+            )  # fmt: skip
+        parts += [rows, found.best.plan.relapse.describe()]
+        if told.boosters is not None:
+            boosters = grid("one more session", "relapse before", f"relapse until day {told.boosters.end_d:g}",
+                            "score then (90 %)", "response then")  # fmt: skip
+            for line in told.boosters.table.iter_rows(named=True):
+                day = line["booster_day"]
+                boosters.add_row(
+                    "none" if day is None else f"day {day:g}", "" if day is None else _share(line["relapse_before"]),
+                    _share(line["relapse_until_end"]),
+                    f"{line['score_at_end']:.0f} ({line['p05']:.0f} to {line['p95']:.0f})",
+                    f"{line['response_at_end']:.0%}",
+                )  # fmt: skip
+            parts += ["", boosters, told.boosters.words()]
+        return [*parts, "", *(f"remark: {text}" for text in found.remarks)]
+
+    out.give(
+        screen,
+        json=lambda: as_json(told.to_dict()),
+        csv=lambda: str(found.forecast(told.until_d).write_csv()),
+        figure=lambda figures: figures.scores(found, until_d=told.until_d),
+        sources=lambda: [found.cite()],
+        notice=_NOTICE,
+    )
+
+
+def _share(p: float) -> str:
+    return "already" if p != p else f"{p:.0%}"
 
 
 def _traced(told: Answer, out: Out) -> None:

@@ -29,6 +29,8 @@ def posterior(
     seed: int = 0,
     allow_site_mismatch: bool = False,
     dv_unit: str | None = None,
+    setting: Any = None,
+    relapse: str | None = None,
     **options: Unpack[Options],
 ) -> Any:
     """Learn a person's effects from measured values.
@@ -36,7 +38,8 @@ def posterior(
     Parameters
     ----------
     model : str, Path, ModelSpec, or several of them
-        Published models with between-subject effects. Several are weighed by their evidence.
+        Published models with between-subject effects, or a course model (``"hierarchical"``), to which scores
+        are told: ``["MADRS 34 on day 0", "MADRS 21 on day 7"]``. Several are weighed by their evidence.
     doses : str, list of str or Regimen
         What the person got. A range, as in ``"10 to 1000 mg oral, 0 to 24 h before"``, is estimated with the
         rest: see `kinetamine.inference.trace_back`. An event table (path, frame, `EventTable`, or bytes: what
@@ -61,13 +64,18 @@ def posterior(
         The same seed gives the same draws, whatever the number of threads.
     dv_unit : str, optional
         Unit of DV in an event table; default that of each output.
+    setting : str or list of str, optional
+        What surrounds a course, as `kinetamine.course` takes it; of course models alone.
+    relapse : str, optional
+        What counts as a relapse there.
     **options
         How the table is read, as `EventTable.read` takes them.
 
     Returns
     -------
     Posterior
-        Or a `TracedBack` for an unknown dose, or a dict of subject to Posterior for an event table.
+        Or a `TracedBack` for an unknown dose, a `CoursePosterior` for scores, or a dict of subject to Posterior for
+        an event table.
 
     Raises
     ------
@@ -84,11 +92,25 @@ def posterior(
     >>> post.grade, list(post.summary()["parameter"][:2])
     ('fitted', ['V1_i', 'CL_i'])
     """
-    from kinetamine.inference import table, trace_back
+    from kinetamine.inference import course, table, trace_back
 
     patient = Patient() if patient is None else patient
     models = list(model) if isinstance(model, Sequence) and not isinstance(model, str) else [model]
     _check_words(prior, method, n, seed)
+    if course.is_course(models):
+        taken = {
+            "residual": residual, "prior_weights": prior_weights, "n": n, "dv_unit": dv_unit, **options,
+            "prior": prior != "published", "method": method != "auto", "allow_site_mismatch": allow_site_mismatch,
+        }  # fmt: skip
+        for name, value in taken.items():
+            if value:
+                raise InputError(name, "something", "nothing, of a course model", "leaving it out")
+        return course.posterior(
+            models, doses, _read(observations), patient, seed=seed, setting=setting, relapse=relapse
+        )
+    for name, value in (("setting", setting), ("relapse", relapse)):
+        if value:
+            raise InputError(name, repr(value), "a course model with it", "hierarchical")
     is_table = table.is_table(doses)
     if is_table and observations is not None:
         raise InputError(

@@ -29,6 +29,7 @@ __all__ = [
     "prior_z",
     "resample",
     "sampled",
+    "share_as_odd",
     "summary_of",
 ]
 
@@ -239,6 +240,18 @@ def predictive_probability(
     least = 1e-6 * max(float(seen.max(initial=0.0)), 1e-30)
     x = np.log(np.maximum(np.maximum(y, floor), least))
     own = np.log(np.maximum(seen, least))
+    return share_as_odd(x, own)
+
+
+def share_as_odd(x: np.ndarray, own: np.ndarray) -> float:
+    """Share of draws x (draw, value) at least as far from their middle as `own`, by Mahalanobis distance.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(1).standard_normal((1000, 2))
+    >>> share_as_odd(x, np.zeros(2)) > 0.99, share_as_odd(x, np.array([5.0, 5.0]))
+    (True, 0.0)
+    """
     middle = x.mean(axis=0)
     covariance = np.cov(x.T).reshape(len(own), len(own)) + 1e-6 * np.eye(len(own))
     distance = np.einsum("kv,vk->k", x - middle, np.linalg.solve(covariance, (x - middle).T))

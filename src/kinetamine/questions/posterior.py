@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from kinetamine.questions.course import Course
 from kinetamine.questions.record import (
     HOW,
     OUT,
@@ -12,6 +13,7 @@ from kinetamine.questions.record import (
     Count,
     Names,
     Number,
+    Numbers,
     Seed,
     Settings,
     Text,
@@ -35,7 +37,7 @@ class Posterior(
     """The posterior of a person's effects, from levels or scores."""
 
     model: Models = say(
-        help="A model with published variability; repeat for several, weighed by their evidence.",
+        help="A model with published variability, or a course model (scores); several are weighed by their evidence.",
         metavar="ID|FILE.toml", panel=WHAT, example="otto_2021_s_ketamine",
     )  # fmt: skip
     doses: Names | Text | None = again(
@@ -43,7 +45,7 @@ class Posterior(
         "What was given. A range is estimated: '10 to 1000 mg oral, 0 to 24 h before'; repeat for more.",
     )  # fmt: skip
     level: Names = say(
-        [], "A value, '<limit' or 'a to b', such as 'S-ketamine 46 ng/mL at 40 min'; repeat.",
+        [], "A value, '<limit' or 'a to b': 'S-ketamine 46 ng/mL at 40 min', 'MADRS 21 on day 7'; repeat.",
         "PHRASE", _SEEN, python="observations", example=["S-ketamine 46 ng/mL at 40 min"],
     )  # fmt: skip
     dv_unit: Text | None = say(None, "Unit of DV in the table.", "UNIT", _SEEN, example="ng/mL")
@@ -73,7 +75,13 @@ class Posterior(
         example="56 mg nasal",
     )  # fmt: skip
     until: Time | None = say(
-        None, "Last time of the forecast.", "TIME", OUT, python=None, unit="h", example="24 h"
+        None,
+        "Last time of the forecast (course: since the first session).",
+        "TIME",
+        OUT,
+        python=None,
+        unit="h",
+        example="24 h",
     )
     search: Text | None = say(
         None,
@@ -87,6 +95,17 @@ class Posterior(
         None, "What a tried dose should reach: 'S-ketamine Cmax 40 to 90 ng/mL'.", "TARGET", OUT, python=None,
         example="S-ketamine Cmax 40 to 90 ng/mL",
     )  # fmt: skip
+    setting: Names | Text = again(
+        Course, "setting", [], "What surrounds the sessions of a course; repeat for more."
+    )
+    relapse: Text | None = again(Course, "relapse", None, "What counts as a relapse in a course.")
+    booster: Numbers | None = say(
+        None, "Days after the last score on which one more session is tried.", "DAY,DAY", OUT, python=None,
+        commas=True, unit="d", example=[7.0, 14.0, 28.0],
+    )  # fmt: skip
+    most: Number = say(
+        0.2, "Probability of a relapse that is accepted before a booster.", "P", OUT, python=None, example=0.1
+    )
     least: Number = say(0.8, "Probability that counts as reached.", "P", OUT, python=None, example=0.9)
 
 

@@ -5,7 +5,7 @@ from kinetamine.report.figures.axes import MOST_POINTS, thin
 from kinetamine.report.figures.bands import TYPICAL_NOTE, curves
 from kinetamine.report.figures.flows import diagram
 from kinetamine.report.figures.groups import course, survival
-from kinetamine.report.figures.learned import dose_and_time, learned, parameters, values
+from kinetamine.report.figures.learned import dose_and_time, learned, parameters, scores, values
 from kinetamine.report.figures.models import comparison
 from kinetamine.report.figures.ratios import Ratio, forest
 from kinetamine.report.figures.scatter import predicted_observed
@@ -34,6 +34,7 @@ __all__ = [
     "parameters",
     "predicted_observed",
     "save",
+    "scores",
     "survival",
     "svg",
     "thin",

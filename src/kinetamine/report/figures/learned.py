@@ -28,10 +28,10 @@ from kinetamine.report.figures.vega import (
 from kinetamine.results import show
 
 if TYPE_CHECKING:
-    from kinetamine.inference import Posterior, TracedBack
+    from kinetamine.inference import CoursePosterior, Posterior, TracedBack
     from kinetamine.inference.bands import Band
 
-__all__ = ["dose_and_time", "learned", "parameters", "values"]
+__all__ = ["dose_and_time", "learned", "parameters", "scores", "values"]
 
 _READ = "grey: people like this before the data; colour: this person with them; bands: 5-95 %"
 #: how a value is drawn: shape of its sign, and what it is called
@@ -441,3 +441,112 @@ def _one_unknown(sheet: Sheet, found: TracedBack, height: int) -> dict[str, Any]
     words = "dark: half of the probability, with the lighter bars nine tenths; faint: the rest"
     title = sheet.title("dose" if of_dose else "time", sheet.live("bars_read", sheet.folded(words)))
     return {"layer": [layer], "width": sheet.width, "height": height, "title": title}
+
+
+# ---- scores
+
+
+def scores(
+    found: CoursePosterior,
+    *,
+    until_d: float | None = None,
+    width: int = 560,
+    height: int = 200,
+    labels: str = "end",
+) -> Figure:
+    """A patient's scores so far, and the band of those to come; under it the probability of a relapse.
+
+    Parameters
+    ----------
+    found : CoursePosterior
+    until_d : float, d, optional
+        Default four weeks after the last score.
+    width, height : int
+        Of the upper panel, in pixels.
+    labels : str
+        ``end`` or ``above``.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> import kinetamine as kt
+    >>> seen = ["MADRS 34 on day 0", "MADRS 21 on day 7"]
+    >>> found = kt.posterior("hierarchical", "0.5 mg/kg iv over 40 min, twice weekly for 4 weeks", seen)
+    >>> [panel["title"]["text"] for panel in scores(found).to_dict()["vconcat"]]
+    [['MADRS'], ['probability of a relapse until then']]
+    """
+    sheet = Sheet(width, layout(labels))
+    frame, seen = found.forecast(until_d), found.seen
+    day = np.append(seen.now_d, frame["day"].to_numpy())
+    names = ("p05", "p25", "median", "p75", "p95")
+    columns = {name: np.append(float(seen.score[-1]), frame[name].to_numpy()) for name in names}
+    columns["relapse"] = np.append(0.0, frame["relapse"].to_numpy())
+    clock = Clock.over(0.0, 24.0 * float(day[-1]), width)
+    t = clock(24.0 * day)
+    panels = [_score_panel(sheet, found, clock, t, columns, height)]
+    return sheet.figure([*panels, _relapse_panel(sheet, found, clock, t, columns["relapse"])])
+
+
+def _score_panel(
+    sheet: Sheet,
+    found: CoursePosterior,
+    clock: Clock,
+    t: np.ndarray,
+    columns: dict[str, np.ndarray],
+    height: int,
+) -> dict[str, Any]:
+    plan, seen = found.best.plan, found.seen
+    plane = _score_plane(sheet, clock, float(found.best.sets[0]["score_max"]), height, "score", named=False)
+    middle, bands = columns["median"], ((columns["p05"], columns["p95"]), (columns["p25"], columns["p75"]))
+    layers = Line("score", PALETTE[0], _LOOK, t, middle, bands).layers(plane)
+    layers += label(plane, "names_score", [("forecast", found.grade, float(middle[-1]), PALETTE[0])])
+    layers += pointer(plane, "score", t, [Told("score (5-95 %)", middle, bands[0], found.grade)], ".3~r")
+    told = [
+        {"t": float(clock(24.0 * d)), "y": float(s), "when": f"day {d:g}", "said": show.number(float(s))}
+        for d, s in zip(seen.day, seen.score, strict=True)
+    ]
+    data = sheet.data("seen_scores", told)
+    mark = {"type": "point", "shape": "circle", "color": INK, "fill": PALETTE[0], "size": 46, "opacity": 1}
+    encoding = {"x": plane.x, "y": plane.y("y"), **tip({"when": "day", "said": "observed"})}
+    layers.append({"data": data, "transform": inside(), "mark": mark, "encoding": encoding})
+    words = "circles: observed; bands: 5-95 % and 25-75 % of what a rater would write down. "
+    title = sheet.title(plan.model.score, sheet.live("score_read", sheet.folded(words + _OF_GROUPS)))
+    return {"layer": layers, "width": sheet.width, "height": plane.height, "title": title}
+
+
+def _relapse_panel(
+    sheet: Sheet, found: CoursePosterior, clock: Clock, t: np.ndarray, relapse: np.ndarray
+) -> dict[str, Any]:
+    plan = found.best.plan
+    plane = _score_plane(sheet, clock, 1.0, 90, "relapse", named=True)
+    layers = Line("relapse", PALETTE[1], _LOOK, t, relapse, hatched=False).layers(plane)
+    known = relapse[np.isfinite(relapse)]
+    end = float(known[-1]) if known.size else 0.0
+    layers += label(plane, "names_relapse", [("relapse", found.grade, end, PALETTE[1])])
+    layers += pointer(plane, "relapse", t, [Told("relapse until then", relapse, None, found.grade)], ".0%")
+    rule = sheet.live("relapse_read", sheet.folded(plan.relapse.describe()))
+    title = sheet.title("probability of a relapse until then", rule)
+    return {"layer": layers, "width": sheet.width, "height": plane.height, "title": title}
+
+
+#: the look of one patient's forecast: from groups to one
+_LOOK = "extrapolated"
+#: said with every figure of one patient's scores
+_OF_GROUPS = "A model of groups: how far single patients follow it was not tested."
+
+
+def _score_plane(sheet: Sheet, clock: Clock, top: float, height: int, name: str, named: bool) -> Plane:
+    x = time_axis(sheet, clock, named=named, words="time since the first session")
+    axis = {
+        "title": None,
+        "domain": False,
+        "ticks": False,
+        "tickCount": 4,
+        "format": "%" if top == 1 else "d",
+    }
+    scale = {"domain": [0, top], "nice": False}
+    ends = (clock.start, clock.end)
+    return Plane(sheet, x, scale, axis, ends, (0.0, top), tall(sheet, height, [name]))

@@ -37,7 +37,7 @@ def _learned(body: bodies.Posterior, limits: Limits) -> dict[str, Any]:
     limits.check("people", body.people, limits.draws)
     if body.table is not None and (body.doses or body.level):
         raise InputError("table", "a table and doses or values", "one of the two", "table alone")
-    names = given.models(body.model)
+    names = _models(body)
     how: dict[str, Any] = options_of(body)
     doses: Any = body.doses
     if body.table is not None:
@@ -46,21 +46,37 @@ def _learned(body: bodies.Posterior, limits: Limits) -> dict[str, Any]:
     _refuse_doses(body, limits)
     patient = Patient(**people.fixed(body))
     asked = body.arguments()
-    found = posterior(doses=doses, patient=patient, **asked | {"model": given.loaded(body.model)}, **how)
+    found = posterior(doses=doses, patient=patient, **asked | {"model": _loaded(names)}, **how)
     told = answer(
         found, forecast=body.forecast, until=body.until, search=body.search, target=body.target, least=body.least,
+        booster=body.booster, most=body.most,
     )  # fmt: skip
     more: dict[str, Any] = {}
     if body.draw is not None:
-        more["figures"] = _figures(found, body.draw)
+        more["figures"] = _figures(told, body.draw)
     return envelope(told.to_dict(body.people), _notes(found), _again(body, names, how), **more)
+
+
+def _models(body: bodies.Posterior) -> list[Any]:
+    """Models of concentrations, or course models of the library."""
+    from kinetamine.course import model as course_models
+
+    known = course_models.available()
+    asked = body.model if isinstance(body.model, list) else [body.model]
+    return asked if all(one in known for one in asked) else given.models(body.model)
+
+
+def _loaded(names: list[Any]) -> Any:
+    from kinetamine.inference.course import is_course
+
+    return names if is_course(names) else given.loaded(names)
 
 
 def _refuse_doses(body: bodies.Posterior, limits: Limits) -> None:
     """Every phrase is one: no name of a file, not too many doses. A range is looked at with its upper end."""
     from kinetamine.inference import ranges
 
-    given_ = given.texts(body.doses or [])
+    given_ = [text for text in given.texts(body.doses or []) if text != "usual care"]
     more = [body.forecast] if body.forecast not in (None, "same") else []
     for text in [*given_, *more, *([body.search] if body.search is not None else [])]:
         whole = ranges.read(text).phrase() if text == body.search or ranges.has_range(text) else text
@@ -79,13 +95,16 @@ def _notes(found: Any) -> list[str]:
     return list(found.remarks) if hasattr(found, "remarks") else [found.words(), found.draws.note]
 
 
-def _figures(found: Any, draw: bodies.Draw) -> dict[str, Any]:
-    from kinetamine.inference import Posterior, TracedBack
+def _figures(told: Any, draw: bodies.Draw) -> dict[str, Any]:
+    from kinetamine.inference import CoursePosterior, Posterior, TracedBack
     from kinetamine.report import figures
 
+    found = told.found
     size: Any = {"width": draw.width, "labels": draw.labels}
     if isinstance(found, TracedBack):
         return {"dose_and_time": drawn(figures.dose_and_time(found, **size), draw)}
+    if isinstance(found, CoursePosterior):
+        return {"scores": drawn(figures.scores(found, until_d=told.until_d, **size), draw)}
     if isinstance(found, Posterior):
         return {
             "values": drawn(figures.values(found, log=draw.log, **size), draw),
@@ -106,6 +125,8 @@ def _again(body: bodies.Posterior, names: list[Any], how: dict[str, Any]) -> dic
     if body.forecast is not None:
         future = None if body.forecast == "same" else body.forecast
         code["forecast"] = reproduce.call("found.forecast", future, until=body.until)
+    if body.booster is not None:
+        code["boosters"] = reproduce.call("found.boosters", body.booster, body.most)
     if body.search is not None:
         code["search"] = reproduce.call("found.search", body.search, body.target, body.least)
     return {"command": reproduce.line("posterior", line), "python": reproduce.python(**code)}
