@@ -32,12 +32,16 @@ def error(run: str, sigma: list[float]) -> ResidualError:
     return ResidualError("combined" if additive else "proportional", sigma[0] ** 0.5, additive**0.5)
 
 
-def target_of(folder: Path, run: str) -> tuple[Target, list[str]]:
-    """The log posterior of everybody in a data set, and the people's names."""
+def target_of(
+    folder: Path, run: str, only: str | None = None, sigma: list[float] | None = None
+) -> tuple[Target, list[str]]:
+    """The log posterior of everybody in a data set (or of one of them, with other variances), and their names."""
     about = json.loads((folder / f"model_{run}.json").read_text())
     spec = load(folder / f"model_{run}.toml")
     frame = pl.read_csv(folder / f"data_{run}.csv", null_values=["."], infer_schema_length=None)
     frame = frame.rename({name: name.upper() for name in frame.columns})
+    if only is not None:
+        frame = frame.filter(pl.col("ID").cast(pl.String) == only)
     log = run in ("407", "408")
     dv = frame["LDV" if log else "DV"].cast(pl.Float64).to_numpy()
     frame = frame.drop([n for n in ("S2_SAMPLING", "LDV", "NDV", "DV") if n in frame.columns])
@@ -58,7 +62,7 @@ def target_of(folder: Path, run: str) -> tuple[Target, list[str]]:
     curves = Curves(spec, table, Patient(), observe=output)
     who = table.subject[seen]
     first = np.flatnonzero(np.diff(who, prepend=-1))
-    errors = {name: error(run, about["sigma"]) for name in outputs}
+    errors = {name: error(run, sigma or about["sigma"]) for name in outputs}
     return Target(curves, y, y, first, output, errors), list(dict.fromkeys(table.id))
 
 
