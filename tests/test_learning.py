@@ -19,7 +19,9 @@ from kinetamine.inference import pareto, ranges
 from kinetamine.inference.mixture import weighted_quantiles
 from kinetamine.likelihood import score, stated
 from kinetamine.observations import parse
+from kinetamine.observations.table import read_table
 from kinetamine.population.residual import ResidualError
+from kinetamine.results.export import plain
 
 OTTO, NASAL = "otto_2021_s_ketamine", "perez_ruixo_2021_esketamine"
 ONE = """
@@ -414,3 +416,106 @@ def test_the_column_of_values_may_have_another_name(one: Path) -> None:
         kt.posterior(str(one), rows.format("Cp", 300).encode())
     with pytest.raises(InputError, match="rename"):
         kt.posterior(str(one), "100 mg iv", ["S-ketamine 300 ng/mL at 2 h"], rename={"Cp": "DV"})
+
+
+# ---- hostile tables
+
+TABLE = """ID,TIME,AMT,RATE,DV,DVID,EVID,MDV,CENS,LIMIT,BLQ,LLOQ,SITE,WT
+1,0,10,20,.,.,1,1,0,.,0,.,.,70
+1,1,.,.,40.5,S-ketamine,0,0,0,.,0,.,venous plasma,70
+1,2,.,.,<0.5,1,0,0,0,.,0,.,.,70
+1,3,.,.,12,2,0,0,1,3,0,.,.,70
+2,0,10,20,.,.,1,1,0,.,0,.,.,55
+2,1.5,.,.,30,S-norketamine,0,0,-1,.,0,.,.,55
+2,4,.,.,.,S-ketamine,0,0,0,.,1,0.5,.,55
+"""
+CELLS = [
+    ".",
+    "-1",
+    "0",
+    "1",
+    "2",
+    "3",
+    "0.5",
+    "<0.5",
+    ">3",
+    "1e400",
+    "nan",
+    "inf",
+    "-inf",
+    "1e-320",
+    "9999999999999999999",
+    "S-ketamine",
+    "s-norketamine",
+    "ketamine",
+    "NA",
+    "BLQ",
+    "plasma",
+    "é",
+    "=1+1",
+]
+CELLS += ["", '"', "venous plasma", "arterial plasma", "femoral blood", "\0"]
+HEADS = [
+    "ID",
+    "TIME",
+    "AMT",
+    "RATE",
+    "DV",
+    "CONC",
+    "DVID",
+    "EVID",
+    "MDV",
+    "CENS",
+    "LIMIT",
+    "BLQ",
+    "LLOQ",
+    "SITE",
+    "WT",
+    "CMT",
+    "X",
+]
+
+
+def mutated(rng: np.random.Generator) -> bytes:
+    rows = [line.split(",") for line in TABLE.strip().split("\n")]
+    for _ in range(int(rng.integers(1, 4))):
+        kind, i = int(rng.integers(10)), int(rng.integers(len(rows)))
+        j = int(rng.integers(len(rows[i])))
+        if kind < 7:
+            rows[i][j] = str(rng.choice(HEADS if i == 0 else CELLS))
+        elif kind == 7:
+            rows.insert(i, list(rows[int(rng.integers(len(rows)))]))
+        elif kind == 8:
+            rows = [row[:j] + row[j + 1 :] for row in rows]
+        elif len(rows) > 2:
+            rows.pop(i)
+    text = "\n".join(",".join(row) for row in rows)
+    if rng.random() < 0.1:
+        at = int(rng.integers(len(text)))
+        text = text[:at] + str(rng.choice(CELLS)) + text[at + int(rng.integers(4)) :]
+    return text.encode()
+
+
+def hostile(first: int, many: int, learn_each: int) -> int:
+    """How many of so many mutated tables were read; each other one was refused in words."""
+    spec = kt.load_model(OTTO)
+    read = 0
+    for k in range(first, first + many):
+        table = mutated(np.random.default_rng([8, k]))
+        with contextlib.suppress(KinetamineError):
+            read_table(table, spec)
+            read += 1
+            if k % learn_each == 0:
+                for post in kt.posterior(OTTO, table, n=200).values():
+                    json.dumps(plain(post.to_dict(2)), allow_nan=False)
+    return read
+
+
+def test_mutated_tables_are_read_or_refused() -> None:
+    assert 3 < hostile(0, 60, 30) < 57
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(8))
+def test_ten_thousand_mutated_tables_are_read_or_refused(part: int) -> None:
+    assert 50 < hostile(1250 * part, 1250, 100) < 1200

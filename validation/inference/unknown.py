@@ -1,6 +1,6 @@
 """Unknown dose and time: how often the truth lies inside, and how wide the answer is.
 
-Run as ``python validation/inference/unknown.py [PEOPLE]`` (default 200). People, doses (log-uniform) and times
+Run as ``python validation/inference/unknown.py [PEOPLE [1|2 …]]`` (default 200; one sample, and two with 2 h between). People, doses (log-uniform) and times
 (uniform) are drawn from the prior of the question.
 """
 
@@ -49,7 +49,8 @@ def main() -> None:
         "| samples | people | dose in 50 % | in 90 % | factor left open | time in 50 % | in 90 % | width, h |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for gaps in ([0.0], [0.0, 2.0]):
+    asked = {"1": [0.0], "2": [0.0, 2.0]}
+    for gaps in [asked[name] for name in sys.argv[2:] or asked]:
         inside = {(name, level): 0 for name in ("dose", "time") for level in (0.5, 0.9)}
         factor, width = [], []
         for k in range(people):

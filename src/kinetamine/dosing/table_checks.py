@@ -347,7 +347,7 @@ def _events(
     gives = (item["AMT"] != 0) | ((item["RATE"] != 0) & (item["SS"] != 0))
     derived = np.where(gives, 1, np.where(mdv == 1, 2, 0))
     settled = np.where(known, evid, derived).astype(np.int64)
-    return settled, np.where(np.isnan(mdv), settled != 0, mdv).astype(np.int64)
+    return settled, np.where(_whole(mdv, 1), mdv, settled != 0).astype(np.int64)
 
 
 def _whole(values: np.ndarray, most: int) -> np.ndarray:
