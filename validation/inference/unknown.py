@@ -1,7 +1,7 @@
 """Unknown dose and time: how often the truth lies inside, and how wide the answer is.
 
-Run as ``python validation/inference/unknown.py [PEOPLE [1|2 …]]`` (default 200; one sample, and two with 2 h between). People, doses (log-uniform) and times
-(uniform) are drawn from the prior of the question.
+Run as ``python validation/inference/unknown.py [PEOPLE [1|2 …]]`` (default 200; one sample, and two with 2 h
+between). People, doses (log-uniform) and times (uniform) are drawn from the prior of the question.
 """
 
 from __future__ import annotations
