@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +163,30 @@ def test_a_psychiatrist_asks_about_the_next_weeks(capsys: pytest.CaptureFixture[
     assert [row["booster_day"] for row in found["boosters"]["days"]] == [None, 35.0, 56.0]
     for words in (["--search", "1 to 2 mg iv"], ["--forecast", "same"]):
         assert app.run([*line, *words]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--model", "hierarchical", "--dose", SERIES, "--level", SEEN[0], "--level", SEEN[1], "--booster", "7"],
+        ["--model", "otto_2021_s_ketamine", "--dose", "10 mg iv over 30 min", "--level", "S-ketamine 46 ng/mL at 1 h",
+         "--search", "5 to 20 mg iv over 30 min", "--target", "S-ketamine Cmax 40 to 90 ng/mL"],
+        ["--model", "perez_ruixo_2021_esketamine", "--dose", "10 to 1000 mg oral", "--level",
+         "S-ketamine 46 ng/mL at 2 h"],
+    ],
+    ids=["scores", "levels", "dose"],
+)  # fmt: skip
+def test_the_report_is_one_file_that_says_how_far_to_trust_it(words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    path = tmp_path / "me.html"
+    assert app.run(["posterior", *words, "--report", str(path), "--out", str(tmp_path / "me.json")]) == 0
+    text = path.read_text(encoding="utf-8")
+    for said in (
+        "How far to trust it",
+        "Sources",
+        "<svg",
+        "kinetamine posterior --model",
+        "For research and teaching",
+    ):
+        assert said in text
+    assert "<script" not in text

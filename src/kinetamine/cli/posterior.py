@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetamine import questions
 from kinetamine.cli.command import Out, command
-from kinetamine.cli.output import as_json, grid
+from kinetamine.cli.output import as_json, grid, write_whole
 from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _EXAMPLES = "\n".join(
 @command(
     "posterior",
     formats=("table", "json", "csv"),
-    gives=("out", "figure", "cite"),
+    gives=("out", "figure", "report", "cite"),
     examples=_EXAMPLES,
 )
 def posterior(asked: questions.PosteriorLine, out: Out) -> None:
@@ -76,6 +76,11 @@ def posterior(asked: questions.PosteriorLine, out: Out) -> None:
         found, forecast=asked.forecast, until=asked.until, search=asked.search, target=asked.target, least=asked.least,
         booster=asked.booster, most=asked.most,
     )  # fmt: skip
+    if out.report is not None:
+        from kinetamine.cli import output
+        from kinetamine.report.learned import report
+
+        write_whole(out.report, report(told, command=output.command))
     if isinstance(found, dict):
         if out.figure is not None:
             raise InputError("figure", out.figure, "one person's values", "--dose and --level of one of them")

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from kinetamine.safety.findings import Finding
     from kinetamine.scenario import Scenario
 
-__all__ = ["GRADES", "NOTICE", "of_scenario", "render", "write_report"]
+__all__ = [
+    "GRADES",
+    "NOTICE",
+    "drawn_both",
+    "of_scenario",
+    "render",
+    "template_of",
+    "write_report",
+]
 
 NOTICE = "For research and teaching; not for treating a person or dosing oneself."
 
@@ -121,13 +129,8 @@ def render(
     MissingExtra
         If the extra ``report`` is not installed.
     """
-    try:
-        import jinja2
-        import markupsafe
-    except ImportError:
-        raise MissingExtra("jinja2", "report", "a report") from None
-
-    drawings = {}
+    _extra()
+    drawings: dict[str, Any] = {}
     if result.outputs and len(result.time_h):
         shown: dict[str, Any] = {"log": log, "observed": observed}
         draw: Callable[..., figures.Figure] = figures.curves
@@ -135,20 +138,14 @@ def render(
             draw = partial(figures.explore, effects=effects, session_h=session_h)
         wide = draw(result, **shown, width=560, height=230)
         narrow = draw(result, **shown, width=285, height=200, labels="above")
-        for name, drawing in (("wide", wide), ("narrow", narrow)):
-            drawings[name] = markupsafe.Markup(figures.svg(drawing, ids=name))
+        drawings = drawn_both(wide, narrow)
 
     exposure, lead, missing = _exposure(result, thresholds)
     own = {references.text(source) for source in result.citations}
     more = dict.fromkeys(text for one in effects or () for text in one.sources if text not in own)
     birth = result.birth
     regimen = result.regimen
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
-    )
+    template = template_of("page.html.jinja")
     return template.render(
         title=title or "; ".join(regimen) or "Simulation",
         findings=findings,
@@ -189,6 +186,42 @@ def render(
         command=command,
         dark=figures.DARK,
     )
+
+
+def _extra() -> None:
+    try:
+        import jinja2  # noqa: F401
+    except ImportError:
+        raise MissingExtra("jinja2", "report", "a report") from None
+
+
+def template_of(name: str) -> Any:
+    """A template of this folder.
+
+    Raises
+    ------
+    MissingExtra
+        If the extra ``report`` is not installed.
+    """
+    _extra()
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def drawn_both(wide: figures.Figure, narrow: figures.Figure) -> dict[str, Any]:
+    """A figure for a wide page and for a narrow one, as markup."""
+    import markupsafe
+
+    drawn = {"wide": wide, "narrow": narrow}
+    return {name: markupsafe.Markup(figures.svg(one, ids=name)) for name, one in drawn.items()}
 
 
 def of_scenario(result: Result | TableResult, scenario: Scenario, *, command: str | None = None) -> str:
