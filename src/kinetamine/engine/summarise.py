@@ -84,6 +84,25 @@ class Quantiles:
         self.lowest = np.full(times, np.inf)
         self.highest = np.full(times, -np.inf)
 
+    def __getstate__(self) -> dict[str, np.ndarray | int]:
+        """What is sent or kept: of the counts, which are mostly zero, only the others."""
+        state = dict(self.__dict__)
+        for name in ("counts", "fine"):
+            if name in state:
+                flat = state[name].reshape(-1)
+                at = np.flatnonzero(flat)
+                state |= {name: flat[at], f"{name}_at": at, f"{name}_shape": np.array(state[name].shape)}
+        return state
+
+    def __setstate__(self, state: dict[str, np.ndarray | int]) -> None:
+        kept = dict(state)
+        for name in ("counts", "fine"):
+            if name in kept:
+                full = np.zeros(tuple(kept.pop(f"{name}_shape")), np.uint32)  # type: ignore[arg-type]
+                full.reshape(-1)[kept.pop(f"{name}_at")] = kept[name]
+                kept[name] = full
+        self.__dict__.update(kept)
+
     def count(self, values: np.ndarray) -> None:
         """First pass over a block, array (patient, time)."""
         _count(values, self.counts, self.lowest, self.highest)
@@ -114,6 +133,7 @@ class Quantiles:
         """An empty counter for the second pass of another thread."""
         twin = object.__new__(Quantiles)
         twin.__dict__.update(self.__dict__)
+        twin.counts = self.counts[:0]  # what was counted is settled: it need not travel
         twin.fine = np.zeros_like(self.fine)
         return twin
 

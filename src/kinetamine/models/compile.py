@@ -88,6 +88,9 @@ class Compiled:
     starts: tuple[PartFormulas, ...] = ()
     follows: bool = False
 
+    def __reduce__(self) -> tuple[Any, tuple[ModelSpec]]:
+        return compile_model, (self.spec,)  # another process compiles its own
+
     @property
     def from_dose(self) -> bool:
         """Whether the time of the first dose must be told to the engine: it is not the first thing that enters."""

@@ -325,6 +325,27 @@ class Population:
     def __len__(self) -> int:
         return self.n
 
+    def __getitem__(self, rows: slice) -> Population:
+        """Some of these people, neighbours: the same persons, bit for bit, as in a run of all of them.
+
+        Examples
+        --------
+        >>> people = Population(1000, seed=1, age=(18, 65))
+        >>> some = people[700:800]
+        >>> len(some), bool((some.demographics()["weight"] == people.demographics()["weight"][700:800]).all())
+        (100, True)
+        """
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            raise CovariateError("population", f"[{rows!r}]", "neighbouring rows", "people[100:200]")
+        first, stop, _ = rows.indices(self.n)
+        if stop <= first:
+            raise CovariateError("population", f"[{first}:{stop}]", "at least one patient", "people[0:1]")
+        return _Slice(self, first, stop)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # plans are known by where their models lie in this process's memory
+        return {**self.__dict__, "_plans": {}, "_blocks": deque(maxlen=4)}
+
     def __repr__(self) -> str:
         parts = [str(self.n), f"seed={self.seed}"]
         if self.age_range:
@@ -647,6 +668,60 @@ class Population:
             "uncertainty": self.uncertainty,
             "residual": self.residual,
         }
+
+
+class _Slice(Population):
+    """Patients first…stop of a population; asks the whole, with numbers moved on."""
+
+    def __init__(self, whole: Population, first: int, stop: int) -> None:
+        self.__dict__.update(whole.__dict__)
+        self.whole, self.first, self.n = whole, first, stop - first
+
+    def __getitem__(self, rows: slice) -> Population:
+        inner = super().__getitem__(rows)
+        assert isinstance(inner, _Slice)
+        return _Slice(self.whole, self.first + inner.first, self.first + inner.first + inner.n)
+
+    def __repr__(self) -> str:
+        return f"{self.whole!r}[{self.first}:{self.first + self.n}]"
+
+    def _plan(self, specs: list[Any]) -> _Plan:
+        return self.whole._plan(specs)
+
+    def _range(self, start: int, stop: int | None) -> tuple[int, int]:
+        return start + self.first, (self.n if stop is None else stop) + self.first
+
+    def demographics(
+        self, spec: Any = None, start: int = 0, stop: int | None = None, together: Sequence[Any] = ()
+    ) -> dict[str, np.ndarray]:
+        return self.whole.demographics(spec, *self._range(start, stop), together)
+
+    def covariates(
+        self, spec: Any, start: int = 0, stop: int | None = None, together: Sequence[Any] = ()
+    ) -> dict[str, np.ndarray]:
+        return self.whole.covariates(spec, *self._range(start, stop), together)
+
+    def etas(self, spec: Any, start: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
+        return self.whole.etas(spec, *self._range(start, stop))
+
+    def occasions(
+        self, spec: Any, n_occ: int, start: int = 0, stop: int | None = None
+    ) -> dict[str, np.ndarray]:
+        return self.whole.occasions(spec, n_occ, *self._range(start, stop))
+
+    def parameters(self, spec: Any, start: int = 0, stop: int | None = None) -> dict[str, float | np.ndarray]:
+        return self.whole.parameters(spec, *self._range(start, stop))
+
+    def residual_noise(
+        self, spec: Any, output: str, times: Any, start: int = 0, stop: int | None = None
+    ) -> np.ndarray | None:
+        return self.whole.residual_noise(spec, output, times, *self._range(start, stop))
+
+    def sources(self, spec: Any = None) -> tuple[str, ...]:
+        return self.whole.sources(spec)
+
+    def describe(self, spec: Any = None) -> dict[str, Any]:
+        return {**self.whole.describe(spec), "n": self.n, "rows": [self.first, self.first + self.n]}
 
 
 def _limits(name: str, specs: Sequence[Any]) -> tuple[float, float]:

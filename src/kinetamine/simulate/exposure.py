@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kinetamine.cluster import Blocks
 from kinetamine.engine import nca, terminal
 from kinetamine.engine.timeline import Doses
 from kinetamine.formulas.tree import names
@@ -40,6 +41,8 @@ _MOST_BEYOND = 0.2
 #: longest time looked at, h (about two years)
 _LONGEST_H = 20_000.0
 
+_Rows = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
+
 CMAX, TMAX, LAST, INFINITE, HALF, ABOVE = range(6)
 
 
@@ -50,10 +53,12 @@ class OwnExposure:
     ----------
     share : Share
     threads : int
+    blocks : Blocks, optional
+        Workers who measure instead of threads.
     """
 
-    def __init__(self, share: Share, threads: int) -> None:
-        self.share, self.threads = share, threads
+    def __init__(self, share: Share, threads: int, blocks: Blocks | None = None) -> None:
+        self.share, self.threads, self.blocks = share, threads, blocks
         plain = not share.model.starts and not any(d.steady_state for d in share.doses)
         self.exact = share.model.linear and plain
 
@@ -158,6 +163,48 @@ class OwnExposure:
         last_h : float, h
             Last time shown, where the area to last ends.
         """
+        asked = (dict(levels), from_h, to_h, last_h)
+        found, beyond, failed = self._rows(*asked) if self.blocks is None else self._gathered(*asked)
+        result = {}
+        for name, rows in found.items():
+            rows[failed] = np.nan
+            untold = np.isnan(rows[:, INFINITE]) & (beyond[name] > _MOST_BEYOND)
+            remark = ""
+            if self._constant(name):
+                remark = "one value per person, not a curve"
+            elif untold.any() and math.isinf(to_h):
+                share = float(np.median(beyond[name][untold]))
+                remark = f"cannot be told: {share:.0%} of the area lies after {self._end_h:,.0f} h"
+                remark = remark.replace("%", " %")
+            result[name] = Measured(rows, remark)
+        return result
+
+    @functools.cached_property
+    def _end_h(self) -> float:
+        """Last of its own times."""
+        return float(self._times()[-1])
+
+    def _gathered(self, levels: Mapping[str, float], from_h: float, to_h: float, last_h: float) -> _Rows:
+        """The same from workers, block by block."""
+        assert self.blocks is not None
+        n = self.share.population.n
+        found = {o: np.empty((n, len(nca.MEASURES))) for o in levels}
+        beyond, failed = {o: np.empty(n) for o in levels}, np.zeros(n, bool)
+
+        def take(block: tuple[int, int], answer: _Rows) -> None:
+            people = slice(*block)
+            for o in levels:
+                found[o][people], beyond[o][people] = answer[0][o], answer[1][o]
+            failed[people] = answer[2]
+
+        def arguments(start: int, stop: int) -> tuple[Any, ...]:
+            return self.share, start, stop, levels, from_h, to_h, last_h
+
+        self.blocks.each(_block, arguments, self.blocks.of(n), take)
+        return found, beyond, failed
+
+    def _rows(self, levels: Mapping[str, float], from_h: float, to_h: float, last_h: float) -> _Rows:
+        """Measures of everybody, what of an area lies beyond the times, and who failed."""
         run, times = self.run, self.run.share.times
         found = {o: np.full((run.n, len(nca.MEASURES)), np.nan) for o in levels}
         beyond = {o: np.zeros(run.n) for o in levels}
@@ -184,20 +231,7 @@ class OwnExposure:
                 found[name][start:stop] = rows
 
         run.each(work)
-        failed = run.status != 0
-        result = {}
-        for name, rows in found.items():
-            rows[failed] = np.nan
-            untold = np.isnan(rows[:, INFINITE]) & (beyond[name] > _MOST_BEYOND)
-            remark = ""
-            if self._constant(name):
-                remark = "one value per person, not a curve"
-            elif untold.any() and math.isinf(to_h):
-                share = float(np.median(beyond[name][untold]))
-                remark = f"cannot be told: {share:.0%} of the area lies after {times[-1]:,.0f} h"
-                remark = remark.replace("%", " %")
-            result[name] = Measured(rows, remark)
-        return result
+        return found, beyond, run.status != 0
 
     def _tail(
         self, piece: Piece, output: str, rows: np.ndarray, times: np.ndarray, curves: np.ndarray, level: float,
@@ -231,6 +265,20 @@ class OwnExposure:
             rows[:, HALF] = np.where(told, math.log(2) / rate, np.nan)
             rows[:, INFINITE] = np.where(told, total, np.nan) if whole else np.nan
             return beyond
+
+
+def _block(
+    share: Share,
+    start: int,
+    stop: int,
+    levels: Mapping[str, float],
+    from_h: float,
+    to_h: float,
+    last_h: float,
+) -> _Rows:
+    """A worker's part: one block."""
+    some = replace(share, population=share.population[start:stop])
+    return OwnExposure(some, 1)._rows(levels, from_h, to_h, last_h)
 
 
 def _last_phase(

@@ -51,9 +51,7 @@ class GridRun(Run):
         """Draw the people and evaluate the model's formulas for them."""
         share, spec, people = self.share, self.model.spec, self.population
         env: dict[str, Any] = {**people.parameters(spec, start, stop)}
-        seen = dict(people.demographics(spec, start, stop, share.together))
-        covariates = people.covariates(spec, start, stop, share.together)
-        self._remember(start, stop, {**covariates, **seen})
+        seen, covariates = self.meet(start, stop)
         env.update(covariates)
         env.update(people.etas(spec, start, stop))
         drawn = people.occasions(spec, max(1, len(share.occasion_starts)), start, stop)
@@ -66,6 +64,14 @@ class GridRun(Run):
         env = self.model.environment(env)
         doses = self.enter(env, seen, n)
         return Piece(start, stop, env, (share.versions, n), np.arange(n), n, doses, (n, 1))
+
+    def meet(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Demographics and covariates of some of the people, who are remembered."""
+        spec, together = self.model.spec, self.share.together
+        seen = dict(self.population.demographics(spec, start, stop, together))
+        covariates = self.population.covariates(spec, start, stop, together)
+        self._remember(start, stop, {**covariates, **seen})
+        return seen, covariates
 
     def _remember(self, start: int, stop: int, values: dict[str, np.ndarray]) -> None:
         """Keep who was simulated, for the result and its grade; of very many only the first."""
@@ -213,19 +219,33 @@ class GridRun(Run):
         self, q: Sequence[float], progress: Callable[[int], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Quantiles (q, time) without keeping the curves."""
+        found = self.passed(q, progress)
+        for o in self.outputs:
+            found[o].locate()
+        self.passed(q, progress, found)
+        return {o: found[o].result() for o in self.outputs}
+
+    def passed(
+        self,
+        q: Sequence[float],
+        progress: Callable[[int], None] | None = None,
+        located: dict[str, Quantiles] | None = None,
+    ) -> dict[str, Quantiles]:
+        """One pass over everybody: the first, or with the places it `located` the second, which adds to them."""
         times = len(self.share.times)
-        counters: dict[str, list[Quantiles]] = {o: [] for o in self.outputs}
-        free: list[dict[str, Quantiles]] = []
-        second = False
+        used: list[dict[str, Quantiles]] = [located] if located else []
+        free = list(used)
 
         def counter() -> dict[str, Quantiles]:
-            if free:
+            try:
                 return free.pop()
-            fresh = {}
-            for o in self.outputs:
-                fresh[o] = counters[o][0].another() if second else Quantiles(times, q)
-                counters[o].append(fresh[o])
-            return fresh
+            except IndexError:
+                fresh = {
+                    o: located[o].another() if located is not None else Quantiles(times, q)
+                    for o in self.outputs
+                }
+                used.append(fresh)
+                return fresh
 
         def work(start: int, stop: int) -> None:
             piece = self.prepare(start, stop)
@@ -235,25 +255,17 @@ class GridRun(Run):
             mine = counter()
             for name, values in self.found(piece, part).items():
                 values = np.ascontiguousarray(values if good.all() else values[good])
-                if second:
+                if located is not None:
                     mine[name].refine(values)
                 else:
                     mine[name].count(values)
             free.append(mine)
 
         self.each(work, progress)
-        for o in self.outputs:
-            for other in counters[o][1:]:
-                counters[o][0].merge(other)
-            counters[o][0].locate()
-            del counters[o][1:]
-        free.clear()
-        free.append({o: counters[o][0] for o in self.outputs})
-        second = True
-        self.each(work, progress)
-        out = {}
-        for o in self.outputs:
-            for other in counters[o][1:]:
-                counters[o][0].merge_fine(other)
-            out[o] = counters[o][0].result()
-        return out
+        for other in used[1:]:
+            for o in self.outputs:
+                if located is not None:
+                    used[0][o].merge_fine(other[o])
+                else:
+                    used[0][o].merge(other[o])
+        return used[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kinetamine.cluster import Blocks
 from kinetamine.dosing import Dose, EventTable, Regimen
 from kinetamine.errors import InputError, NoData
 from kinetamine.models import library
@@ -20,6 +21,7 @@ from kinetamine.results import Output, Result, TableResult
 from kinetamine.results.exposure import Measured
 from kinetamine.results.grades import EXTRAPOLATED
 from kinetamine.simulate.birth import certificate
+from kinetamine.simulate.blocks import BlockRun
 from kinetamine.simulate.events import EventRun
 from kinetamine.simulate.exposure import OwnExposure
 from kinetamine.simulate.grade import Given, grade, limits
@@ -60,6 +62,7 @@ def simulate(
     quantiles: Sequence[float] = (0.05, 0.5, 0.95),
     progress: Callable[[int, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
+    executor: Any = None,
 ) -> Any:
     """Simulate a regimen, or an event table, in a patient or a population.
 
@@ -94,6 +97,9 @@ def simulate(
     progress : callable(done, total), optional
     notify : callable(text), optional
         Told what takes long.
+    executor : Blocks, or anything with ``submit``, optional
+        Who computes: a Dask client, a process pool, or `kinetamine.cluster.Blocks` with a size and a checkpoint. Keeps
+        ``bands``, which have the same bits.
 
     Returns
     -------
@@ -119,7 +125,8 @@ def simulate(
     _one_of("carry", carry, ("next", "last"))
     _one_of("keep", keep, ("auto", "all", "bands"))
     models = _models(model)
-    how = _How(on_failure, _threads(threads), progress, notify)
+    blocks = None if executor is None else _blocks(executor, keep, threads, doses, population)
+    how = _How(on_failure, _threads(threads), progress, notify, blocks)
     if isinstance(doses, EventTable):
         if len(models) > 1:
             raise InputError(
@@ -145,7 +152,11 @@ def simulate(
         refuse_unknown_outputs(outputs, models)
     shares = [s for s in shares if s.outputs]
     cells = people.n * len(grid) * sum(len(s.outputs) for s in shares)
-    stream = keep == "bands" or (keep == "auto" and people.n > 1 and cells * 8 > _memory() / 4)
+    stream = (
+        keep == "bands"
+        or blocks is not None
+        or (keep == "auto" and people.n > 1 and cells * 8 > _memory() / 4)
+    )
     return _on_grid(shares, regimen, _quantiles(quantiles) if stream else None, how)
 
 
@@ -157,6 +168,7 @@ class _How:
     threads: int
     progress: Told
     notify: Callable[[str], None] | None
+    blocks: Blocks | None = None
 
     def counter(self, total: int) -> Callable[[int], None]:
         """Tells of progress towards `total`."""
@@ -200,6 +212,20 @@ def _threads(threads: int | None) -> int:
     return threads
 
 
+def _blocks(executor: Any, keep: str, threads: int | None, doses: Any, people: Any) -> Blocks:
+    """Who computes, when it is not this process; what cannot be sent away is refused."""
+    blocks = executor if isinstance(executor, Blocks) else Blocks(executor)
+    if keep == "all":
+        raise InputError("executor", "keep='all'", "bands, the only thing that blocks keep", "keep='bands'")
+    if threads is not None:
+        raise InputError("threads", repr(threads), "no threads beside an executor", "more workers")
+    if isinstance(doses, EventTable):
+        raise InputError("executor", "an event table", "doses and a population", "no executor")
+    if not isinstance(people, Population):
+        raise InputError("executor", "one patient", "a population", "Population(1_000_000, seed=1)")
+    return blocks
+
+
 def _memory() -> float:
     """Bytes of memory of this machine, or of the control group it is held in."""
     try:
@@ -234,7 +260,9 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
     left_out: dict[str, str] = {}
     status = np.zeros(people.n, np.int64)
     for share in shares:
-        run = GridRun(share, how.threads, how.notify)
+        run = (
+            BlockRun(share, how.blocks, how.notify) if how.blocks else GridRun(share, how.threads, how.notify)
+        )
         curves: dict[str, np.ndarray] = {}
         if q is None:
             curves = run.stored(advanced)
@@ -248,7 +276,7 @@ def _on_grid(shares: list[Share], regimen: Regimen, q: tuple[float, ...] | None,
         limited = limits(spec, given_doses(share, run.people), share.times)
         if people.n > 1 and people.variability and not spec.variability:
             reasons = (*reasons, NO_VARIABILITY)
-        measures = OwnExposure(share, how.threads)
+        measures = OwnExposure(share, how.threads, how.blocks)
         for name in share.outputs:
             key = name if sum(name in s.outputs for s in shares) == 1 else f"{spec.id}: {name}"
             limit = limited.get(name)
