@@ -519,3 +519,39 @@ def test_mutated_tables_are_read_or_refused() -> None:
 @pytest.mark.parametrize("part", range(8))
 def test_ten_thousand_mutated_tables_are_read_or_refused(part: int) -> None:
     assert 50 < hostile(1250 * part, 1250, 100) < 1200
+
+
+# ---- urine and ratios
+
+
+def test_urine_bounds_a_dose_as_detection_has_it() -> None:
+    doses, when = "5 to 500 mg oral, 1 to 48 h before", "at 0 h in urine"
+    error = {"S-ketamine in urine": "30 %"}
+    with pytest.raises(NoData, match=r"S-ketamine in urine"):
+        kt.posterior(NASAL, doses, [f"S-ketamine 200 ng/mL {when}"])
+    one = kt.posterior(NASAL, doses, [f"S-ketamine 200 ng/mL {when}"], residual=error)
+    low = kt.posterior(NASAL, doses, [f"S-ketamine 2 ng/mL {when}"], residual=error)
+    assert one.interval()["dose"][1] > low.interval()["dose"][1]
+    assert one.interval()["time"][1] < low.interval()["time"][1]
+    assert any("urine" in text for text in one.remarks)
+    # a known dose and time: the concentration expected is what detect computes, within the spread of people
+    found = kt.detect("84 mg nasal", assay="lc_ms_ms", population=kt.Population(400, seed=2), model=NASAL)
+    window = next(d for d in found.detections if d.analyte == "ketamine")
+    level = f"S-ketamine {window.cut_off:g} ng/mL at 0 h in urine"
+    back = kt.posterior(NASAL, "84 mg nasal, 1 to 200 h before", [level], residual=error)
+    assert back.interval()["time"][1] == pytest.approx(window.window_h[0.5], rel=0.2)
+
+
+def test_a_ratio_of_metabolite_and_parent_tells_the_time_not_the_dose() -> None:
+    doses = "10 to 1000 mg oral, 0 to 24 h before"
+    early, late = (
+        kt.posterior(NASAL, doses, [f"S-norketamine/S-ketamine {ratio} at 0 h"]).interval()
+        for ratio in (1, 20)
+    )
+    assert early["time"][1] < late["time"][1]
+    assert early["dose"][2] / early["dose"][0] > 50  # the ratio hardly knows the dose
+    for values in (["S-ketamine 20 ng/mL at 1 h in urine"], ["S-norketamine/S-ketamine 2 at 1 h"]):
+        with pytest.raises(FaultyFile, match="a range in the doses"):
+            kt.posterior(NASAL, "84 mg nasal", values)
+    with pytest.raises(FaultyFile, match="a ratio without a unit"):
+        kt.posterior(NASAL, doses, ["S-norketamine/S-ketamine 2 ng/mL at 1 h"])

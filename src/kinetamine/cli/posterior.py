@@ -230,7 +230,7 @@ def _traced(told: Answer, out: Out) -> None:
                 row["what"], row["unit"], f"{row['prior_low']:g} to {row['prior_high']:g}", f"{row['median']:.3g}",
                 f"{row['low_50']:.3g} to {row['high_50']:.3g}", f"{row['low_90']:.3g} to {row['high_90']:.3g}",
             )  # fmt: skip
-        return [table, found.words(), *([f"remark: {found.draws.note}"] if found.draws.note else [])]
+        return [table, found.words(), *(f"remark: {text}" for text in found.remarks[1:])]
 
     out.give(
         screen,

@@ -110,6 +110,13 @@ def _sites(spec: Any) -> set[str]:
 
 def _output(spec: Any, item: Observation, allow: bool) -> tuple[str, bool]:
     """Name of the output, and whether its site is another than the observation's."""
+    if item.site == "urine" or "/" in item.what:
+        raise InputError(
+            item.where,
+            f"{item.what}{' in urine' if item.site == 'urine' else ''} and a known dose",
+            "a level; urine and ratios count where the dose is unknown",
+            "a range in the doses: '10 to 1000 mg oral, 0 to 24 h before'",
+        )
     wanted = SAME.get(item.what.lower(), item.what).lower()
     fits = [n for n, o in spec.outputs.items() if wanted in (n.lower(), (o.analyte or n).lower())]
     if not fits:

@@ -15,13 +15,12 @@ import numpy as np
 
 from kinetamine import units
 from kinetamine.errors import DoseError, InputError
-from kinetamine.inference import pareto, ranges
+from kinetamine.inference import pareto, ranges, samples
 from kinetamine.inference.curves import Curves
 from kinetamine.inference.importance import Draws
-from kinetamine.inference.match import match
 from kinetamine.inference.mixture import weighted_quantiles
+from kinetamine.inference.samples import Mix, Sampled
 from kinetamine.inference.target import Target
-from kinetamine.likelihood import errors_of
 from kinetamine.observations import Observations
 from kinetamine.population import Patient
 
@@ -46,12 +45,10 @@ def is_range(doses: Any) -> bool:
 class _Traced:
     """Predictions for lanes of z with two more: dose and time before the first sample, as normal scores."""
 
-    def __init__(
-        self, spec: Any, gap: ranges.Ranges, outputs: Sequence[str], times_h: np.ndarray, patient: Patient
-    ) -> None:
+    def __init__(self, spec: Any, gap: ranges.Ranges, sampled: Sampled, patient: Patient) -> None:
         from kinetamine.dosing import Regimen
 
-        self.gap, self.times = gap, np.asarray(times_h, float)
+        self.gap, self.times = gap, np.asarray(sampled.time_h, float)
         self.last = gap.before_h[1] if gap.before_h else 0.0
         end = self.last + float(self.times.max())
         self.amounts = np.geomspace(gap.amount[0], gap.amount[1], AMOUNTS) if gap.amount else np.ones(1)
@@ -67,12 +64,18 @@ class _Traced:
             [np.linspace(0.0, early, POINTS // 2 + 1), np.linspace(early, end, POINTS // 2 + 1), knots]
         )
         self.grid = np.unique(grid[(grid >= 0) & (grid <= end + 1e-9)].round(12))
-        names = tuple(dict.fromkeys(outputs))
-        self.row = np.array([names.index(name) for name in outputs])
+        names = sampled.outputs
+        self.asked = [
+            (name, k, names.index(name))
+            for k, one in enumerate(sampled.samples)
+            for name in (one.output, one.over)
+            if name
+        ]
         flat, when = np.repeat(names, len(self.grid)), np.tile(self.grid, len(names))
         self.base = [Curves(spec, regimen(float(a)), patient, when, observe=list(flat)) for a in self.amounts]
         self.layout = self.base[0].layout
-        self.size = self.layout.size + 2
+        self.mix = _mix(spec, sampled, patient)
+        self.size = self.layout.size + self.mix.size + 2
         self.scales = self._scales()
 
     def _scales(self) -> bool:
@@ -105,7 +108,7 @@ class _Traced:
 
     def _log_curves(self, z: np.ndarray, amount: np.ndarray) -> np.ndarray:
         """Logarithms of the curves on the grid, array (output, lane, time)."""
-        eta = z[:, :-2]
+        eta = z[:, : self.layout.size]
 
         def log(values: np.ndarray) -> np.ndarray:
             return np.log(np.maximum(values, 1e-30))
@@ -129,15 +132,34 @@ class _Traced:
         lanes = z[0]
         amount, before = self.unknown(lanes)
         curves = self._log_curves(lanes, amount)
-        found = np.empty((len(lanes), len(self.times)))
         rows = np.arange(len(lanes))
-        for k, (row, time) in enumerate(zip(self.row, self.times, strict=True)):
-            when = np.clip(time + before, 0.0, self.grid[-1])
+        found = {}
+        for name, k, row in self.asked:
+            when = np.clip(self.times[k] + before, 0.0, self.grid[-1])
             right = np.clip(np.searchsorted(self.grid, when), 1, len(self.grid) - 1)
             share = (when - self.grid[right - 1]) / (self.grid[right] - self.grid[right - 1])
             low, high = curves[row, rows, right - 1], curves[row, rows, right]
-            found[:, k] = np.exp((1 - share) * low + share * high)
-        return found
+            found[name, k] = np.exp((1 - share) * low + share * high)
+        own = self.layout.size
+        return self.mix(found, lanes[:, :own], lanes[:, own : own + self.mix.size])
+
+
+def _mix(spec: Any, sampled: Sampled, patient: Patient) -> Mix:
+    """With the curves after 1 mg into a vein, where urine was sampled."""
+    from kinetamine.dosing import Regimen
+
+    names = sampled.urinary
+    if not names:
+        return Mix(spec, sampled, None, np.zeros(0))
+    times = np.concatenate([np.arange(0, 7, 0.1), np.arange(7, 48, 1.0), np.arange(48, 241, 4.0)])
+    once = Regimen.parse("1 mg iv over 1 h", entries=set(spec.entries), fields=set(spec.dose_fields))
+    flat, when = np.repeat(names, len(times)), np.tile(times, len(names))
+    curves = Curves(spec, once, patient, when, observe=list(flat))
+
+    def reference(eta: np.ndarray) -> np.ndarray:
+        return np.moveaxis(curves(eta[None]).reshape(len(eta), len(names), len(times)), 1, 0)
+
+    return Mix(spec, sampled, reference, times)
 
 
 @dataclass
@@ -156,7 +178,8 @@ class TracedBack:
         What was asked.
     spec : ModelSpec
     observations : Observations
-    effective : float
+    notes : tuple of str
+        What was taken for granted.
     """
 
     draws: Draws
@@ -166,6 +189,12 @@ class TracedBack:
     ranges: ranges.Ranges
     spec: Any
     observations: Observations
+    notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader must know, the width of the answer first."""
+        return [self.words(), *self.notes, *([self.draws.note] if self.draws.note else [])]
 
     @property
     def weights(self) -> np.ndarray:
@@ -272,6 +301,7 @@ class TracedBack:
             "effective": self.effective,
             "method": self.draws.method,
             "note": self.draws.note,
+            "remarks": self.remarks,
             "density": {name: values.tolist() for name, values in density.items()},
         }
 
@@ -311,13 +341,15 @@ def posterior(
         raise DoseError("doses", repr(texts[0]), "a known interval", "every 12 h")
     first = min(item.time_h for item in observations)
     seen = observations.shifted(-first) if gap.before_h else observations
-    matched = match(spec, seen, allow_site_mismatch, None)
-    errors = errors_of(spec, dict.fromkeys(matched.output), residual)
-    curves = _Traced(spec, gap, matched.output, matched.time_h, patient)
-    target = Target(curves, matched.low, matched.high, np.zeros(1, int), matched.output, errors)
+    sampled = samples.read(spec, seen, residual or {}, allow_site_mismatch)
+    curves = _Traced(spec, gap, sampled, patient)
+    names = [one.name for one in sampled.samples]
+    target = Target(curves, sampled.low, sampled.high, np.zeros(1, int), names, sampled.errors)
     draws = _draws(target, seed)
     dose, before = curves.unknown(draws.z)
-    return TracedBack(draws, dose, before, gap.amount[2] if gap.amount else "mg", gap, spec, observations)
+    return TracedBack(
+        draws, dose, before, gap.amount[2] if gap.amount else "mg", gap, spec, observations, sampled.notes
+    )
 
 
 def _draws(target: Target, seed: int) -> Draws:

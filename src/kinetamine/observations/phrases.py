@@ -69,6 +69,8 @@ def _one(text: str, where: str) -> Observation:
             )
         return Observation(scale, low, high, "", time_h, where=text)
     unit = (match["unit"] or "").strip()
+    if not unit and "/" in what:  # a ratio has none
+        unit = "1"
     if not unit:
         raise InputError(
             where, repr(text), f"a unit behind {match['value']}", "adding it, such as ng/mL or nmol/L"

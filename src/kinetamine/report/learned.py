@@ -68,9 +68,7 @@ def report(told: Answer, *, command: str | None = None) -> str:
     else:
         wide_, narrow_ = (figures.learned(found, **how) for how in (size, narrow))
         title, lead, tables = "A person's own values", _said(told), _person(told)
-    remarks = (
-        list(found.remarks) if hasattr(found, "remarks") else [text for text in (found.draws.note,) if text]
-    )
+    remarks = list(found.remarks)
     cited = found.cite() if hasattr(found, "cite") else found.spec.source
     page: str = template_of("learned.html.jinja").render(
         title=title, notice=NOTICE, asked=_asked(found), lead=lead, drawings=drawn_both(wide_, narrow_),

@@ -23,6 +23,7 @@ from kinetamine import units
 from kinetamine.errors import Fault, InputError, NoData, UnknownName
 from kinetamine.records import Names, Record, Seen, Sourced, raise_all, read_csv, read_toml, unknown
 from kinetamine.substances import in_own_mass
+from kinetamine.urine import Spread
 
 if TYPE_CHECKING:
     from kinetamine.dosing import Dose, Regimen
@@ -92,24 +93,6 @@ class Fact(Sourced):
             return f"detected for {self.window}"
         unit = f" {self.quantity_unit}" if self.quantity_unit else ""
         return f"{self.quantity}: {self.quantity_value}{unit}"
-
-
-class Spread(Record):
-    """A range of a quantity between people, read as the middle 90 % of a log-normal spread."""
-
-    low: float = Field(gt=0, allow_inf_nan=False)
-    high: float = Field(gt=0, allow_inf_nan=False)
-    unit: str
-    source: str
-    place: str
-    seen: Seen
-
-    def draw(self, z: Floats) -> Floats:
-        """Values at standard normal numbers."""
-        from scipy.stats import norm
-
-        middle, width = math.log(self.low * self.high) / 2, math.log(self.high / self.low) / 2
-        return np.asarray(np.exp(middle + width / norm.ppf(0.95) * z))
 
 
 class Creatinine(Record):

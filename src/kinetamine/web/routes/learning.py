@@ -92,7 +92,7 @@ def _refuse_many(body: bodies.Posterior, limits: Limits) -> None:
 def _notes(found: Any) -> list[str]:
     if isinstance(found, dict):
         return [f"{name}: {text}" for name, one in found.items() for text in one.remarks]
-    return list(found.remarks) if hasattr(found, "remarks") else [found.words(), found.draws.note]
+    return list(found.remarks)
 
 
 def _figures(told: Any, draw: bodies.Draw) -> dict[str, Any]:
