@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kinetamine.records import Record, Seen, read_text
+from kinetamine.records import Record, Seen, read_toml
 
 __all__ = ["Excretion", "Spread", "load"]
 
@@ -37,8 +34,11 @@ class Spread(Record):
         return np.asarray(np.exp(middle + width / norm.ppf(0.95) * z))
 
 
-class Excretion(Record):
-    """Shares of a systemic dose that leave in urine, by analyte, and the flow of urine."""
+class Excretion(Record, extra="ignore"):
+    """Shares of a systemic dose that leave in urine, by analyte, and the flow of urine.
+
+    The file is that of detection, which reads and checks the rest of it.
+    """
 
     share: dict[str, Spread]
     urine_flow: Spread
@@ -63,8 +63,5 @@ def load() -> Excretion:
     >>> load().urine_flow.unit
     'L/d'
     """
-    folder = Path(str(resources.files("kinetamine"))) / "data" / "safety"
-    tables = tomllib.loads(read_text("detection.toml", folder))
-    return Excretion.model_validate(
-        {"share": tables["share"], "urine_flow": tables["urine_flow"]}, strict=False
-    )
+    found: Excretion = read_toml("safety/detection.toml", Excretion)
+    return found

@@ -69,7 +69,7 @@ def values(
     >>> import kinetamine as kt
     >>> post = kt.posterior("otto_2021_s_ketamine", "10 mg iv over 30 min", ["S-ketamine 46 ng/mL at 40 min"])
     >>> values(post).to_dict()["vconcat"][1]["title"]["text"]
-    ['S-ketamine in arterial plasma, ng/mL']
+    ['S-ketamine in venous plasma, ng/mL']
     """
     from kinetamine.inference.bands import bands
 
