@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kinetamine as kt
+from kinetamine.cli import app
 from kinetamine.cluster import Blocks, connected
 from kinetamine.errors import InputError, RunError
 
@@ -146,3 +147,24 @@ def test_forty_blocks_on_two_dask_workers_one_killed():
         assert pids[0] not in client.run(os.getpid).values()
     assert done == 80
     assert np.array_equal(bands(got), bands(want))
+
+
+@pytest.mark.parametrize("words", [["--checkpoint", "x"], ["--resume"], ["--cluster", "here"]])
+def test_options_that_make_no_sense_alone_are_refused(words, capsys):
+    asked = ["simulate", "--model", MODEL, "--dose", DOSES, "--patients", "100", *words]
+    assert app.run(asked) == 2
+    assert "--cluster" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_line_starts_workers_and_keeps_what_they_counted(tmp_path, capsys):
+    pytest.importorskip("distributed")
+    asked = ["simulate", "--model", MODEL, "--dose", DOSES, "--patients", "9000", "--until", "6 h", "--quiet"]
+    spread = ["--cluster", "local:2", "--checkpoint", str(tmp_path)]
+    assert app.run([*asked, "--stream"]) == 0
+    want = capsys.readouterr().out
+    for words in (spread, [*spread, "--resume"]):
+        assert app.run([*asked, *words]) == 0
+        assert capsys.readouterr().out == want
+    assert app.run([*asked, *spread]) == 2
+    assert "--checkpoint" in capsys.readouterr().err

@@ -101,6 +101,7 @@ class Scenario:
         self,
         progress: Callable[[int, int], None] | None = None,
         notify: Callable[[str], None] | None = None,
+        executor: Any = None,
     ) -> Result | TableResult:
         """Simulate it.
 
@@ -110,6 +111,8 @@ class Scenario:
             Called with (patients done, patients in all) now and then.
         notify : callable, optional
             Called with a sentence when something takes long, such as the first compilation of a model.
+        executor : optional
+            Who computes, as `kinetamine.simulate` takes it.
         """
         from kinetamine.simulate import simulate
 
@@ -132,6 +135,7 @@ class Scenario:
             quantiles=self.quantiles,
             progress=progress,
             notify=notify,
+            executor=executor,
         )
 
 

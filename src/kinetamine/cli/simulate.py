@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kinetamine import questions
@@ -11,6 +13,7 @@ from kinetamine.cli.output import Progress, grid, say, write_whole
 from kinetamine.errors import InputError
 
 if TYPE_CHECKING:
+    from kinetamine.cluster import Blocks
     from kinetamine.results import Result, TableResult
     from kinetamine.scenario import Scenario
 
@@ -32,35 +35,56 @@ kinetamine simulate examples/depression_series.toml --report series.html
 )
 def simulate(asked: questions.SimulateLine, out: Out) -> None:
     """Simulate doses in a typical patient, a population or an event table."""
+    spread = {key: asked.pop(key, None) for key in ("cluster", "checkpoint", "resume")}  # type: ignore[attr-defined]
     told = _scenario(asked)  # type: ignore[arg-type]
     if _windowed(told) and out.format in ("csv", "parquet"):
         raise InputError("--exposure-to", out.format, "a format that shows exposure", "--format json")
     from kinetamine.safety import interactions
 
     request = interactions.applied(told)
-    with Progress(out.quiet) as watch:
-        result = request.run(watch.progress, watch.notify)
-        _warn(result, out.quiet)
-        if told.chosen and out.format != "table":
-            names = ", ".join(spec.id for spec in told.models)
-            out.say(f"models: {names}: {told.chosen}; --model takes others")
+    with _workers(**spread) as workers:  # they also measure exposure, when it is shown
+        with Progress(out.quiet) as watch:
+            result = request.run(watch.progress, watch.notify, workers)
+            _warn(result, out.quiet)
+            if told.chosen and out.format != "table":
+                names = ", ".join(spec.id for spec in told.models)
+                out.say(f"models: {names}: {told.chosen}; --model takes others")
+            if out.report is not None:
+                from kinetamine.report import html
+
+                page = html.of_scenario(result, told, command=output.command)
         if out.report is not None:
-            from kinetamine.report import html
+            write_whole(out.report, page, "--report")
 
-            page = html.of_scenario(result, told, command=output.command)
-    if out.report is not None:
-        write_whole(out.report, page, "--report")
+        out.give(
+            lambda: _screen(result, request),
+            json=lambda: _json(result, request),
+            csv=lambda: result.to_polars().write_csv(),
+            write=lambda path, kind: (
+                write_whole(path, _json(result, request)) if kind == "json" else result.write(path, kind)
+            ),
+            sources=lambda: [result.cite()],
+            figure=lambda figures: figures.curves(result),
+        )
 
-    out.give(
-        lambda: _screen(result, request),
-        json=lambda: _json(result, request),
-        csv=lambda: result.to_polars().write_csv(),
-        write=lambda path, kind: (
-            write_whole(path, _json(result, request)) if kind == "json" else result.write(path, kind)
-        ),
-        sources=lambda: [result.cite()],
-        figure=lambda figures: figures.curves(result),
-    )
+
+@contextlib.contextmanager
+def _workers(cluster: str | None, checkpoint: str | None, resume: bool | None) -> Iterator[Blocks | None]:
+    """Who computes, when it is not this process."""
+    if cluster is None:
+        for option, value in (("--checkpoint", checkpoint), ("--resume", resume)):
+            if value:
+                raise InputError(option, str(value), "it with --cluster", "--cluster local")
+        yield None
+        return
+    from kinetamine.cluster import Blocks, connected
+
+    if resume and checkpoint is None:
+        raise InputError(
+            "--resume", "no checkpoint", "the folder of the run to go on with", "--checkpoint run1"
+        )
+    with connected(cluster, "--cluster") as client:
+        yield Blocks(client, None, checkpoint, bool(resume))
 
 
 def _scenario(given: dict[str, Any]) -> Scenario:

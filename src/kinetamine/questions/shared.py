@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from kinetamine.questions.record import (
+    HOW,
     WHAT,
     WHEN,
     WHO,
@@ -30,6 +31,7 @@ __all__ = [
     "Modelled",
     "Models",
     "People",
+    "Spread",
     "Time",
     "Timed",
     "example",
@@ -114,6 +116,24 @@ class Drawn(Question):
         None, "People that `kinetamine posterior --out` wrote: one person, as uncertain as his levels leave him.",
         "FILE.json", WHO, toml="population.people", python=None, example="me.json",
     )  # fmt: skip
+
+
+class Spread(Question):
+    """Who computes; only on the command line. Results do not depend on it."""
+
+    cluster: Text | None = say(
+        None, "Compute on workers: local, local:4 (processes) or a Dask scheduler's address; keeps quantiles only.",
+        "local[:N]|tcp://HOST:PORT", HOW, python=None, example="local:2",
+    )  # fmt: skip
+    checkpoint: Text | None = say(
+        None,
+        "With --cluster: keep what was counted in this folder.",
+        "FOLDER",
+        HOW,
+        python=None,
+        example="run1",
+    )
+    resume: bool = say(False, "Go on from what the checkpoint holds.", panel=HOW, python=None)
 
 
 class Timed(Question):

@@ -20,7 +20,7 @@ from kinetamine.questions.record import (
     again,
     say,
 )
-from kinetamine.questions.shared import Changed, Dosed, Drawn, Modelled, People, Time, Timed, example
+from kinetamine.questions.shared import Changed, Dosed, Drawn, Modelled, People, Spread, Time, Timed, example
 from kinetamine.questions.tables import TABLE, TableOptions, options_of
 
 __all__ = ["Check", "Examined", "Scenario", "Simulate", "SimulateFiles", "SimulateLine"]
@@ -111,7 +111,7 @@ class SimulateFiles(TableOptions, Drawn, Simulate):
         return [part.strip() for part in (given.split(",") if isinstance(given, str) else given)]
 
 
-class SimulateLine(SimulateFiles):
+class SimulateLine(Spread, SimulateFiles):
     """A command line of ``simulate``: a scenario file, and what is laid over it."""
 
     scenario: Text | None = say(

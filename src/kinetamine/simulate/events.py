@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -308,9 +309,18 @@ class EventRun(Run):
         fed = any(flow.to == name and flow.from_ for flow in flows)
         return fed and any(flow.from_ == name and flow.to for flow in flows)
 
+    @functools.cached_property
+    def numbers(self) -> np.ndarray:
+        """Numbers of compartments of all records, 0 where there is none or a name: a few values, many records."""
+        cmt = self.table.cmt
+        whole = {c: c for c in set(cmt.tolist()) if isinstance(c, int)}
+        if not any(c < 0 for c in whole.values()):
+            return np.zeros(len(cmt), np.int64)  # nothing is turned off
+        return np.array([whole.get(c, 0) for c in cmt.tolist()], np.int64)
+
     def _switched(self, rows: np.ndarray, evid: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
         """Records that turn a compartment off (CMT < 0) or on (EVID 2 and CMT > 0): rows, kind, states."""
-        number = np.array([c if isinstance(c, int) else 0 for c in self.table.cmt[rows]], np.int64)
+        number = self.numbers[rows]
         off = np.flatnonzero((number < 0) & (evid != 1) & (evid != 4))
         if not len(off):
             return []
