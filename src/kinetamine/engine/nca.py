@@ -106,7 +106,7 @@ def _slope(t, c, first, last, adjusted, slopes):
 
 
 @njit(cache=True, nogil=True)
-def _curve(t, c, level, from_h, to_h, adjusted, slopes, out):
+def _curve(t, c, level, from_h, to_h, tail, adjusted, slopes, out):
     n = t.shape[0]
     for j in range(6):
         out[j] = math.nan
@@ -151,18 +151,18 @@ def _curve(t, c, level, from_h, to_h, adjusted, slopes, out):
         out[5] = above
     if cmax > 0.0 or lowest >= 0.0:
         out[2] = auc_last
-    if i_last > i_max:
+    if tail and i_last > i_max:
         slope = _slope(t, c, i_max + 1, i_last, adjusted, slopes)
         out[3] = auc_last + c_last / slope
         out[4] = _LN2 / slope
 
 
 @njit(cache=True, nogil=True)
-def _grid(t, values, level, from_h, to_h, out):
+def _grid(t, values, level, from_h, to_h, tail, out):
     adjusted = np.empty(t.shape[0])
     slopes = np.empty(t.shape[0])
     for p in range(values.shape[0]):
-        _curve(t, values[p], level, from_h, to_h, adjusted, slopes, out[p])
+        _curve(t, values[p], level, from_h, to_h, tail, adjusted, slopes, out[p])
 
 
 @njit(cache=True, nogil=True)
@@ -171,7 +171,7 @@ def _ragged(t, c, starts, level, from_h, to_h, out):
     slopes = np.empty(t.shape[0])
     for p in range(starts.shape[0] - 1):
         a, b = starts[p], starts[p + 1]
-        _curve(t[a:b], c[a:b], level, from_h, to_h, adjusted, slopes, out[p])
+        _curve(t[a:b], c[a:b], level, from_h, to_h, True, adjusted, slopes, out[p])
 
 
 def measure(
@@ -183,6 +183,7 @@ def measure(
     *,
     out: NDArray[np.float64] | None = None,
     threads: int | None = 1,
+    tail: bool = True,
 ) -> NDArray[np.float64]:
     """Exposure measures of curves on a common time grid.
 
@@ -200,6 +201,9 @@ def measure(
         Written to instead of a new array.
     threads : int, optional
         None = one per processor; a caller that has threads of its own leaves it at 1.
+    tail : bool
+        Whether the terminal slope is looked for; without it `auc_inf` and `half_life_h` are NaN and the logarithm of
+        every sample is saved.
 
     Returns
     -------
@@ -216,7 +220,7 @@ def measure(
     n = values.shape[0]
     if out is None:
         out = np.empty((n, len(MEASURES)))
-    window = (float(level), float(from_h), float(to_h))
+    window = (float(level), float(from_h), float(to_h), tail)
 
     def block(start: int) -> None:
         part = np.ascontiguousarray(values[start : start + _BLOCK], dtype=np.float64)

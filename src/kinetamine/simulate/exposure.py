@@ -218,13 +218,13 @@ class OwnExposure:
             for name, curves in run.curves(piece, observed).items():
                 if name not in levels:
                     continue
-                rows = nca.measure(times, curves, levels[name], from_h, to_h, threads=1)
+                rows = nca.measure(times, curves, levels[name], from_h, to_h, threads=1, tail=False)
                 _first_peaks(rows, times, curves, (from_h, to_h))
                 if fixed:
                     _refine_peaks(rows, times, curves, firm, (from_h, to_h))
-                rows[:, LAST] = nca.measure(times, curves, math.nan, from_h, min(to_h, last_h), threads=1)[
-                    :, LAST
-                ]
+                rows[:, LAST] = nca.measure(
+                    times, curves, math.nan, from_h, min(to_h, last_h), threads=1, tail=False
+                )[:, LAST]
                 beyond[name][start:stop] = self._tail(
                     piece, name, rows, times, curves, levels[name], from_h, to_h
                 )
@@ -240,18 +240,24 @@ class OwnExposure:
         """Fill in what lies after the times looked at; gives the share of the area there."""
         whole = math.isinf(to_h)
         end = curves[:, -1]
-        inside = nca.measure(times, curves, math.nan, from_h, math.inf, threads=1)[:, LAST]
+
+        def inside() -> np.ndarray:
+            """The area within the times: not needed where a closed form gives all of it."""
+            return nca.measure(times, curves, math.nan, from_h, math.inf, threads=1, tail=False)[:, LAST]
+
         with np.errstate(all="ignore"):
             if self.share.model.linear and output in self.share.model.sums:
                 rate = self._rate(piece, output)
                 rows[:, HALF] = np.where(rate > 0, math.log(2) / rate, np.nan)
                 exact = self._area(piece, output)
                 if exact is None:
-                    total = np.where(rate > 0, inside + end / rate, np.nan)
+                    total = np.where(rate > 0, inside() + end / rate, np.nan)
                 else:
                     before = np.zeros(len(rows))
                     if from_h > times[0]:
-                        before = nca.measure(times, curves, math.nan, -math.inf, from_h, threads=1)[:, LAST]
+                        before = nca.measure(
+                            times, curves, math.nan, -math.inf, from_h, threads=1, tail=False
+                        )[:, LAST]
                     total = np.where(rate > 0, np.maximum(exact - before, 0.0), np.nan)
                     rows[:, LAST] = np.minimum(rows[:, LAST], np.where(rate > 0, total, np.inf))
                 late = (end > level) & (rate > 0) & (level > 0) & whole
@@ -259,8 +265,9 @@ class OwnExposure:
                 rows[:, INFINITE] = total if whole else np.nan
                 return np.zeros(len(rows))
             rate, steady, last = _last_phase(times, curves, _turns(self.share, piece.doses)[-1])
-            total = inside + last / rate
-            beyond = np.where(np.isfinite(total) & (total > 0), 1 - inside / total, 1.0)
+            within = inside()
+            total = within + last / rate
+            beyond = np.where(np.isfinite(total) & (total > 0), 1 - within / total, 1.0)
             told = steady & (beyond <= _MOST_BEYOND)
             rows[:, HALF] = np.where(told, math.log(2) / rate, np.nan)
             rows[:, INFINITE] = np.where(told, total, np.nan) if whole else np.nan
