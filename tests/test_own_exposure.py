@@ -163,3 +163,15 @@ def test_slowest_rate_and_areas_of_random_systems(n):
         w = rng.uniform(0, 1, n)
         found = terminal.areas(matrix, list(range(n)), {k: w[None, k] for k in range(n)})
         np.testing.assert_allclose([found[k][0] for k in range(n)], np.linalg.solve(-a.T, w), rtol=1e-9)
+
+
+def test_measuring_without_the_tail_leaves_out_the_tail_only():
+    from kinetamine.engine import nca
+
+    t = np.linspace(0, 24, 97)
+    curves = np.random.default_rng(1).lognormal(size=(20, 97)) * np.exp(-0.2 * t)
+    whole, some = nca.measure(t, curves, 0.5, 1, 20), nca.measure(t, curves, 0.5, 1, 20, tail=False)
+    tail = [nca.MEASURES.index(m) for m in ("auc_inf", "half_life_h")]
+    others = [k for k in range(len(nca.MEASURES)) if k not in tail]
+    assert np.array_equal(whole[:, others], some[:, others])
+    assert np.isnan(some[:, tail]).all() and np.isfinite(whole[:, tail]).any()
