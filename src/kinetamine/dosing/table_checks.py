@@ -530,7 +530,10 @@ def _compartments(at: Checked, dose: np.ndarray, evid: np.ndarray) -> np.ndarray
         column = at.raw.columns[at.roles.found["CMT"]]
         text = column.cast(pl.String, strict=False).fill_null("")
         different = text.unique()
-        codes = text.cast(pl.Enum(different)).to_physical().to_numpy()
+        if len(different) == 1:
+            codes = np.zeros(at.n, np.uint32)
+        else:
+            codes = text.cast(pl.Enum(different)).to_physical().to_numpy()
         meaning: list[int | str | None] = []
         wrong = np.zeros(len(different), bool)
         for k, one in enumerate(different.to_list()):
@@ -540,7 +543,7 @@ def _compartments(at: Checked, dose: np.ndarray, evid: np.ndarray) -> np.ndarray
             value, sound = _compartment(one, entries, compartments)
             meaning.append(value)
             wrong[k] = not sound
-        cmt[:] = np.array([*meaning, None], object)[codes]
+        cmt = np.array([*meaning, None], object)[codes]
         below = np.array([isinstance(m, int) and m < 0 for m in meaning], bool)[codes]
         # EVID 2 and 3 turn compartments on and off, so an unknown one matters there too.
         bad = (dose & (wrong[codes] | below)) | (below & wrong[codes])
