@@ -41,6 +41,17 @@ def best(work: Callable[[], Any], repeats: int = 3) -> float:
     return min(taken)
 
 
+def spent(work: Callable[[], Any], repeats: int = 5) -> float:
+    """Median processor time of a few runs after a first one, in seconds."""
+    work()
+    taken = []
+    for _ in range(repeats):
+        began = time.process_time()
+        work()
+        taken.append(time.process_time() - began)
+    return float(np.median(taken))
+
+
 def run(patients: int, times: np.ndarray = MONTH_H, doses: str = SERIES, **options: Any) -> Any:
     """The six-state model from end to end: random effects, propagators, doses, output."""
     options.setdefault("outputs", ["S-ketamine"])
@@ -179,6 +190,39 @@ def memory(console: Console, quick: bool, full: bool) -> None:
     console.print(shown)
 
 
+def summaries(console: Console, quick: bool) -> None:
+    """Processor time of what is made of curves, and of reading a table; medians, accuracy first."""
+    import polars as pl
+
+    from kinetamine.engine import nca
+
+    n = 2_000 if quick else 20_000
+    curves = np.ascontiguousarray(run(n)["S-ketamine"])
+    decay = 100 * np.exp(-0.1 * MONTH_H)[None, :]
+    off = abs(nca.measure(MONTH_H, decay)[0, nca.MEASURES.index("auc_inf")] / 1000 - 1)
+    assert off < 1e-9, f"area of an exponential off by {off:.1e}"
+    low = run(n, keep="bands").quantiles("S-ketamine", [0.5])[0.5]
+    assert np.allclose(low, np.quantile(curves, 0.5, axis=0), rtol=1e-6), (
+        "bands differ from those of all curves"
+    )
+    shown = table("Summaries and tables, one thread", "work", "processor time")
+    each = 1e9 / curves.size
+    shown.add_row(
+        "exposure measures", f"{spent(lambda: nca.measure(MONTH_H, curves)) * each:.1f} ns per value"
+    )
+    whole = spent(lambda: run(n, keep="bands", threads=1)) * each
+    shown.add_row("bands, both passes with the simulation", f"{whole:.1f} ns per value")
+    with tempfile.TemporaryDirectory() as folder:
+        path, people, records = f"{folder}/table.csv", 2_000 if quick else 10_000, 100
+        first = np.tile(np.arange(records) == 0, people)
+        columns = {"ID": np.repeat(np.arange(people), records), "TIME": np.tile(np.arange(records), people)}
+        columns |= {"AMT": 35.0 * first, "EVID": first.astype(int), "CMT": np.ones(len(first), int)}
+        pl.DataFrame(columns).write_csv(path)
+        ours, plain = spent(lambda: kt.EventTable.read(path)), spent(lambda: pl.read_csv(path))
+    shown.add_row(f"a table of {len(first):,} rows", f"{ours:.3f} s, {ours / plain:.1f} × polars alone")
+    console.print(shown)
+
+
 def startup(console: Console) -> None:
     """Seconds from the shell, with every cache empty and then filled."""
     command = [sys.executable, "-m", "kinetamine"]
@@ -206,7 +250,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="smaller workloads")
     parser.add_argument("--full", action="store_true", help="also ten million patients, streamed")
-    parser.add_argument("--only", choices=["workloads", "scaling", "memory", "startup"], help="one part")
+    parser.add_argument(
+        "--only", choices=["workloads", "scaling", "memory", "summaries", "startup"], help="one part"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "latest.md", help="copy of what is printed")
     options = parser.parse_args()
     console = Console(width=110, record=True)
@@ -220,6 +266,8 @@ def main() -> None:
         scaling(console, options.quick)
     if options.only in (None, "memory"):
         memory(console, options.quick, options.full)
+    if options.only in (None, "summaries"):
+        summaries(console, options.quick)
     if options.only in (None, "startup"):
         startup(console)
     options.out.write_text("```\n" + console.export_text() + "```\n", encoding="utf-8")
