@@ -555,3 +555,9 @@ def test_a_ratio_of_metabolite_and_parent_tells_the_time_not_the_dose() -> None:
             kt.posterior(NASAL, "84 mg nasal", values)
     with pytest.raises(FaultyFile, match="a ratio without a unit"):
         kt.posterior(NASAL, doses, ["S-norketamine/S-ketamine 2 ng/mL at 1 h"])
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc", "laplace"])
+def test_a_value_that_nobody_could_have_is_refused(method: str) -> None:
+    with pytest.raises(InputError, match="no person of this model could give rise"):
+        kt.posterior(OTTO, "10 mg iv over 30 min", ["S-ketamine 46 ng/mL at 0 h"], method=method)

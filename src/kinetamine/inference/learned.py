@@ -40,6 +40,8 @@ DRAWS, DRAWS_SOLVED = 10_000, 2_000
 #: draws of the prior predictive, likewise, and the probability below which the data do not fit the model
 PREDICTED, PREDICTED_SOLVED, IMPROBABLE = 2000, 500, 0.01
 INTERVAL = (0.05, 0.5, 0.95)
+#: a log likelihood below it is that of a value where the model says nothing at all, not of an odd one
+IMPOSSIBLE = -1e15
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,14 @@ def learn_from(
 def sampled(target: Target, method: str = "auto", n: int | None = None, seed: int = 0) -> Draws:
     """Draws of one person's z by the method asked for; see `posterior`."""
     n = affordable(target.curves, DRAWS, DRAWS_SOLVED) if n is None else n
+    tried = np.random.default_rng([seed, 8]).standard_normal((1, 64, target.size))
+    if not target.log_likelihood(tried).max() > IMPOSSIBLE:
+        raise InputError(
+            "observations",
+            "values to which no person of this model could give rise",
+            "values that the model can give: none at the very moment of the first dose",
+            "another time, site or unit",
+        )
     if method == "smc":
         return tempering.sample(target, seed=seed)
     if method == "laplace":
