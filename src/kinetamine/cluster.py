@@ -135,8 +135,11 @@ class Blocks:
                 f"the workers were lost ({type(error).__name__}); try: more memory for each, or {again}"
             ) from error
         finally:
-            for future in under_way:
-                future.cancel()
+            for future, block in under_way.items():
+                whole = not future.cancel() and future.done() and future.exception() is None
+                if whole and keep is not None:  # what came beside the one that stopped the run is not lost
+                    take(block, future.result())
+                    taken = True
             if keep is not None and taken:
                 keep()
 
