@@ -35,6 +35,38 @@ def test_spray_at_75_against_45_years():
     assert 1.0 <= np.trapezoid(old, TIMES) / np.trapezoid(young, TIMES) <= 1.35
 
 
+@pytest.mark.parametrize(
+    ("condition", "area", "peak"),
+    [
+        ("Child-Pugh B", (1.7, 2.3), (0.95, 1.25)),
+        ("severe renal impairment", (1.0, 1.5), (1.1, 1.35)),
+    ],
+)
+def test_spray_with_a_diseased_liver_or_kidney(condition, area, peak):
+    """Labels: area x 2.03, peak x 1.08 in Child-Pugh B (recalled, fitted to); severe renal: peak x 1.1 to 1.35."""
+    well = curve("perez_ruixo_2021_esketamine", "28 mg nasal", "S-ketamine")
+    ill = curve(
+        kt.perturb("perez_ruixo_2021_esketamine", condition=condition, route="nasal"),
+        "28 mg nasal",
+        "S-ketamine",
+    )
+    assert area[0] <= np.trapezoid(ill, TIMES) / np.trapezoid(well, TIMES) <= area[1]
+    assert peak[0] <= ill.max() / well.max() <= peak[1]
+
+
+def test_an_opioid_beside_ketamine_is_told_with_ventilation():
+    """Bourke 1987: morphine and ketamine shift the response to carbon dioxide together."""
+    found = kt.interactions("fentanyl")
+    assert all(row.via == "opioid" for row in found)
+    assert any("respiratory depression" in row.effect for row in found)
+    assert any(row.source == "bourke_1987" and row.magnitude for row in found)
+
+
+def test_ventilation_after_the_spray_is_refused_for_its_site():
+    with pytest.raises(NoData, match="arterial and venous curves differ"):
+        kt.effects("84 mg nasal", effects="ventilation", population=SEVENTY)
+
+
 def test_two_mg_per_kg_by_vein():
     """Label, White 1982: not responding from 0.3 to 1 min on, for 5 to 15 min."""
     row = effect("2 mg/kg iv over 1 min", "not awake")
