@@ -80,7 +80,7 @@ def test_without_computing_nothing_is_computed(capsys):
 
 
 def test_recalled_evidence_is_shown_as_recalled():
-    page = desk.markdown(kt.claims("C05"), compute=False)
+    page = desk.markdown(kt.claims("C11"), compute=False)
     assert "**recalled**" in page
 
 
