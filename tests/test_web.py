@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import http.client
 import json
 import logging
@@ -849,6 +850,26 @@ def test_files_are_sent_once_and_compressed(server):
     status, packed, headers = server.get("/vendor/vega.js", headers={"accept-encoding": "gzip"})
     assert (status, headers["content-encoding"], packed[:2]) == (200, "gzip", b"\x1f\x8b")
     assert "javascript" in headers["content-type"]
+
+
+def test_a_large_answer_is_compressed_for_who_asks_for_it(server):
+    plain = server.get("/api/openapi.json")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", "/api/openapi.json", headers={"accept-encoding": "gzip"})
+        answer = connection.getresponse()
+        packed = answer.read()
+    assert answer.getheader("content-encoding") == "gzip" and "content-encoding" not in plain[2]
+    assert json.loads(gzip.decompress(packed)) == plain[1]
+    assert len(packed) < int(plain[2]["content-length"]) / 3
+
+
+def test_a_body_that_is_not_called_json_is_told_so(server):
+    headers = {"content-type": "text/plain"}
+    status, body, _ = server.ask("POST", "/api/scale", {"name": "phq9", "items": [0] * 9}, headers)
+    (fault,) = body["error"]["faults"]
+    assert (status, fault["where"], fault["given"]) == (422, "Content-Type", "text/plain")
+    assert fault["expected"] == "application/json"
 
 
 def test_no_file_of_the_page_speaks_of_a_foreign_host(server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from kinetamine.version import version
 from kinetamine.web import errors, files
@@ -62,5 +63,7 @@ def create_app(limits: Limits | None = None, hosts: Collection[str] | None = Non
     app.include_router(api)
     app.include_router(files.router)
     errors.install(app)
+    # inside the door; what is packed already (the page's files) passes as it is
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Door, body_bytes=limits.body_bytes, hosts=hosts)
     return app

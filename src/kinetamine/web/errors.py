@@ -165,6 +165,10 @@ async def _unreadable(request: Request, error: Any) -> Response:
     if record is not None and len(inside) == len(error.errors()):
         items = [{**item, "loc": item["loc"][1:]} for item in inside]
         faults = record.faults_of(items, "request")
+    elif any(isinstance(item.get("input"), bytes) for item in error.errors()):
+        # a body that was not taken for JSON arrives as bytes, whatever it says
+        sent = request.headers.get("content-type", "nothing")[:100]
+        faults = [Fault("Content-Type", sent, "application/json", "Content-Type: application/json")]
     else:
         faults = [_fault(item) for item in error.errors()]
     many = "fault" if len(faults) == 1 else "faults"
