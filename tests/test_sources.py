@@ -74,7 +74,7 @@ def test_no_tertiary_page_is_a_work():
 
 
 #: ceilings to come down with every piece of work, never up; the goal is 0.08 in each room and 0.05 overall
-CEILINGS = {"data": 0.15, "models": 0.05, "observations": 0.07, "safety": 0.18, "trials": 0.11}
+CEILINGS = {"data": 0.14, "models": 0.04, "observations": 0.065, "safety": 0.175, "trials": 0.11}
 
 
 def test_few_numbers_are_recalled(capsys):
