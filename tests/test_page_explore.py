@@ -132,6 +132,16 @@ def test_the_safety_desk_stands_on_top(page):
     assert above
 
 
+def test_no_finding_that_excludes_or_adjusts_is_folded_away(page):
+    opened(page)
+    page.get_by_text("Told to the safety desk").click()
+    page.get_by_label("Diseases and history").fill("aneurysm; psychosis")
+    page.locator(".finding.exclude").nth(3).wait_for(state="attached", timeout=4000)
+    grave = page.locator(".finding.exclude, .finding.adjust")
+    assert grave.count() > 3
+    assert all(one.is_visible() for one in grave.all())
+
+
 def test_take_away(page, tmp_path):
     opened(page)
     settled(page)

@@ -159,7 +159,9 @@ export function findings(list, sources = {}) {
           f.place && `; ${f.place}`, ". ", source(sources[f.source] ?? f.source), f.seen === "recalled" && " (recalled, not read in the source)",
           f.note && ` ${f.note}`)),
     );
-  const [first, rest] = [list.slice(0, 3), list.slice(3)];
+  // what excludes or asks for a change is never folded away, however many there are
+  const open = (f, i) => i < 3 || f.severity === "exclude" || f.severity === "adjust";
+  const [first, rest] = [list.filter(open), list.filter((f, i) => !open(f, i))];
   return h("div", {},
     h("ul", { class: "found" }, first.map(one)),
     rest.length > 0 && h("details", {}, h("summary", {}, `${rest.length} more ${rest.length === 1 ? "finding" : "findings"}`), h("ul", { class: "found" }, rest.map(one))));
