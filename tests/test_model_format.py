@@ -363,10 +363,33 @@ def test_a_table_of_results_has_what_was_carried_and_more():
         "DV": [0.0, 5.5, 7.25, 1.0], "CMT": ["oral"] * 4,
     }  # fmt: skip
     spec = load_text(OCCASIONS)
-    table = kt.EventTable.for_model(rows, spec, carry=["DV"])
-    r = kt.simulate(spec, table)
-    frame = r.to_polars(after_dose=True, individual=True)
+    table = kt.EventTable.for_model(rows, spec, carry=["DV"], also=["TAD", "parameters"])
+    frame = kt.simulate(spec, table).to_polars()
     assert frame["DV"].to_list() == [5.5, 7.25, 1.0]
     assert frame["TAD"].to_list() == [1.0, 1.0, 18.0]
     assert frame["CL_i"].to_list() == [5.0] * 3
-    assert r.to_polars().columns == ["ID", "TIME", "C", "CL", "DV"]
+    plain = kt.simulate(spec, kt.EventTable.for_model(rows, spec, carry=["DV"]))
+    assert plain.to_polars().columns == ["ID", "TIME", "C", "CL", "DV"]
+
+
+def test_a_row_for_each_dose_where_asked():
+    rows = {"TIME": [0, 1, 2, 3], "AMT": [10, 0, 5, 0], "DV": [0.0, 5.5, 7.25, 1.0], "CMT": ["oral"] * 4}
+    spec = load_text(OCCASIONS)
+    one = kt.simulate(spec, kt.EventTable.for_model(rows, spec, also="doses")).to_polars()
+    assert one["EVID"].to_list() == [1, 0, 1, 0] and one["AMT"].to_list() == [10, 0, 5, 0]
+    alone = kt.simulate(spec, kt.EventTable.for_model(rows, spec)).to_polars()
+    assert one.filter(one["EVID"] == 0)["C"].to_list() == alone["C"].to_list()
+    # residual error of an observation does not depend on the rows shown beside it
+    noisy = [
+        kt.simulate(
+            spec,
+            kt.EventTable.for_model(rows, spec, also=also),
+            population=kt.Population(1, seed=3, residual=True),
+        ).to_polars()
+        for also in ("", "doses")
+    ]
+    assert noisy[1].filter(noisy[1]["EVID"] == 0)["C"].to_list() == noisy[0]["C"].to_list()
+    with pytest.raises(InputError, match="also: got 'dosis'"):
+        kt.EventTable.for_model(rows, spec, also="dosis")
+    with pytest.raises(InputError, match="no table of outputs"):
+        kt.nca(rows, also="doses")

@@ -112,8 +112,9 @@ SAME = {
     ),
     "simulate racemate": (
         "simulate",
-        {"model": RACEMATE, "doses": IV},
-        f"simulate --model {RACEMATE[0]} --model {RACEMATE[1]} --dose '{IV}'",
+        {"model": RACEMATE, "doses": "0.5 mg/kg racemic ketamine iv over 40 min"},
+        f"simulate --model {RACEMATE[0]} --model {RACEMATE[1]} "
+        "--dose '0.5 mg/kg racemic ketamine iv over 40 min'",
     ),
     "effects": (
         "effects",

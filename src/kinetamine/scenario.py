@@ -378,7 +378,7 @@ class _Reader:
         for name in () if table else self.asked.reading().get("carry", ()):
             if nearest(name, CARRY):  # without a table no column is meant
                 self.unknown("carry", name, CARRY, f"next, last, or columns of {self.place('events')}")
-        read = [*TableOptions.model_fields, "carry"]
+        read = [*TableOptions.model_fields, "carry", "also"]
         for field in ("times", "until", "step", "stream", "quantiles") if table else read:
             if value := getattr(self.asked, field):
                 why = f"nothing: {self.place('events')} says when to look, one row per observation record"

@@ -36,9 +36,8 @@ def logit(p: Any) -> Any:
 class People:
     """`k` quasi-random patients; the seed is one whose moments stay close to those of many thousands."""
 
-    def __init__(self, k: int = 192, seed: int = 11) -> None:
-        points = qmc.Sobol(3, seed=seed).random_base2(int(np.ceil(np.log2(k))))[:k]
-        z = norm.ppf(np.clip(points, 1e-4, 1 - 1e-4))
+    def __init__(self, k: int = 128, seed: int = 11) -> None:
+        z = norm.ppf(np.clip(qmc.Sobol(3, seed=seed).random(k), 1e-4, 1 - 1e-4))
         self.k = k
         self.baseline, self.drug, self.stable = z.T
         self.stratum = np.arange(k) % STRATA

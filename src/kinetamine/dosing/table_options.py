@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from kinetamine.dosing.words import HOURS, MASS, TIME_WORDS, plain
 from kinetamine.errors import InputError, UnknownName
 
-__all__ = ["Options", "TableOptions", "in_python", "on_command_line"]
+__all__ = ["ALSO", "Options", "TableOptions", "in_python", "on_command_line"]
 
 
 def in_python(option: str, value: Any) -> str:
@@ -40,6 +40,10 @@ def on_command_line(option: str, value: Any) -> str:
     return f"{name} '{text}'" if " " in text or text in ("#", "@") else f"{name} {text}"
 
 
+#: what a row of output may have besides outputs and columns carried along
+ALSO = ("doses", "tad", "parameters")
+
+
 class Options(TypedDict, total=False):
     """The options of `EventTable.read`, as keywords."""
 
@@ -53,6 +57,7 @@ class Options(TypedDict, total=False):
     missing: Any
     columns: str | Sequence[str] | None
     carry: str | Sequence[str]
+    also: str | Sequence[str]
     zero_dose: bool
     no_dose: bool | None
     say: Callable[[str, Any], str]
@@ -72,6 +77,7 @@ class TableOptions:
     missing: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     carry: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     zero_dose: bool = False
     no_dose: bool | None = None
     say: Callable[[str, Any], str] = in_python
@@ -96,8 +102,12 @@ class TableOptions:
                 "rename", repr(kept["rename"]), "old names and new ones", say("rename", {"WT": "weight"})
             )
         kept["rename"] = {str(old): str(new) for old, new in (kept.get("rename") or {}).items()}
-        for name in ("ignore", "accept", "carry"):
-            kept[name] = _texts(name, kept.get(name), commas=name == "carry")
+        for name in ("ignore", "accept", "carry", "also"):
+            kept[name] = _texts(name, kept.get(name), commas=name in ("carry", "also"))
+        kept["also"] = tuple(word.lower() for word in kept["also"])
+        for word in kept["also"]:
+            if word not in ALSO:
+                raise UnknownName("also", word, ALSO, "one of " + ", ".join(ALSO))
         if kept.get("columns") is not None:
             kept["columns"] = _texts("columns", kept["columns"], commas=True)
         absent = kept.get("missing", ())

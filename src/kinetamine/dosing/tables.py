@@ -59,6 +59,8 @@ class EventTable:
         Covariates of the model that the table has no column for.
     no_dose : bool
         Whether a table without a dose is meant.
+    also : tuple of str
+        What the output has besides: ``doses``, ``tad``, ``parameters``.
     carried : dict
         Columns carried along as they came, one value per row, by the table's name for them.
     line : array of int
@@ -94,6 +96,7 @@ class EventTable:
     absent: tuple[str, ...] = ()
     carried: dict[str, Any] = field(default_factory=dict)
     no_dose: bool = False
+    also: tuple[str, ...] = ()
     line: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     source: str = "events"
 
@@ -137,6 +140,10 @@ class EventTable:
             Names of the columns of a file without a header, as in $INPUT.
         carry : list of str
             Columns to keep as they came, for the output.
+        also : list of str
+            More for the output: ``doses`` (a row for each dose record, with EVID and AMT; the output is that just
+            after it), ``tad`` (time after the last dose, h), ``parameters`` (individual values of the model, in h,
+            mg and L).
         zero_dose : bool
             Take EVID 1 with AMT 0 for a dose of nothing.
         no_dose : bool
@@ -324,8 +331,13 @@ class EventTable:
 
     @property
     def is_observation(self) -> np.ndarray:
-        """Rows that get a row of output (EVID 0)."""
+        """Rows with an observation (EVID 0)."""
         return self.evid == 0
+
+    @property
+    def is_output(self) -> np.ndarray:
+        """Rows that get a row of output: observations, and doses where they were asked for."""
+        return self.is_observation | self.is_dose if "doses" in self.also else self.is_observation
 
     def to_polars(self) -> pl.DataFrame:
         """The table as a frame that reads back as the same table; h, mg, mg/h.
@@ -432,6 +444,7 @@ def _checked(
         "absent": absent,
         "carried": carried,
         "no_dose": bool(how.no_dose),
+        "also": how.also,
     }
 
 

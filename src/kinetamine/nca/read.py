@@ -53,6 +53,10 @@ def read_curves(
         With every row that is wrong.
     """
     how = TableOptions.of({**options, "carry": list(group)})
+    if how.also:
+        raise InputError(
+            "also", repr(list(how.also)), "nothing: no table of outputs is made here", "kinetamine.simulate"
+        )
     opened = read_source(data, how)
     shown = list(opened.names)
 

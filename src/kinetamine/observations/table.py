@@ -70,6 +70,10 @@ def read_table(source: Any, spec: Any, *, dv_unit: str | None = None, **options:
     from kinetamine.dosing.table_columns import observed
     from kinetamine.dosing.table_options import in_python
 
+    if options.get("also"):
+        raise InputError(
+            "also", repr(options["also"]), "nothing: no table of outputs is made here", "kinetamine.simulate"
+        )
     if isinstance(source, EventTable):
         table, names = source, list(source.carried)
     else:

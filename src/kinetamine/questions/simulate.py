@@ -92,6 +92,10 @@ class SimulateFiles(TableOptions, Drawn, Simulate):
         None, "Columns of the table that go along into the output; next (default) or last: of which record a "
         "covariate is between two.", "COLUMN,COLUMN|next|last", TABLE, commas=True, example=["DV", "last"],
     )  # fmt: skip
+    also: Names = say(
+        [], "More in the output of a table: doses (a row each), tad (time after dose), parameters (individual values).",
+        "doses,tad,parameters", TABLE, commas=True, python=None, example=["tad", "parameters"],
+    )  # fmt: skip
     occasion: Time | None = say(
         None, "How long an occasion lasts, default '24 h'.", "TIME", HOW, unit="h", example="24 h"
     )
@@ -100,7 +104,11 @@ class SimulateFiles(TableOptions, Drawn, Simulate):
     def reading(self) -> dict[str, Any]:
         """How the event table is read, as keywords of `EventTable.read`."""
         carried = [name for name in self._carried() if name not in CARRY]
-        return options_of(self) | ({"carry": carried} if carried else {})
+        return (
+            options_of(self)
+            | ({"carry": carried} if carried else {})
+            | ({"also": self.also} if self.also else {})
+        )
 
     def carried_from(self) -> str | None:
         """Of which record a covariate is between two, if that was said."""

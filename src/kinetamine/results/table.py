@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,7 @@ class TableResult(Simulated):
     birth, citations, doses, notes
         As in `kinetamine.results.Result`.
     carried : dict of str to series (record,)
-        Columns of the table that go along.
-    after_dose_h : array (record,), h, optional
-        Time after the subject's last dose, repeats counted; NaN before the first.
-    individual : callable, optional
-        Gives the individual values of the model at each record, in h, mg and L.
+        Columns of the table that go along, and what `also` asked for.
 
     Examples
     --------
@@ -62,8 +58,6 @@ class TableResult(Simulated):
     doses: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     carried: dict[str, Any] = field(default_factory=dict)
-    after_dose_h: NDArray[np.float64] | None = None
-    individual: Callable[[], dict[str, NDArray[np.float64]]] | None = None
 
     #: an event table is never a typical patient nor streamed
     typical = False
@@ -110,23 +104,9 @@ class TableResult(Simulated):
         """
         return _exposure.table_frame(self, thresholds, from_h, to_h)
 
-    def to_polars(self, after_dose: bool = False, individual: bool = False) -> pl.DataFrame:
-        """One row per observation record: ``ID``, ``TIME``, one column per output and what was carried along.
-
-        Parameters
-        ----------
-        after_dose : bool
-            Adds ``TAD``, the time after the last dose, h.
-        individual : bool
-            Adds the individual values of the model, in h, mg and L.
-        """
-        frame = export.table_frame(self)
-        more: dict[str, Any] = {}
-        if after_dose and self.after_dose_h is not None:
-            more["TAD"] = self.after_dose_h
-        if individual and self.individual is not None:
-            more |= self.individual()
-        return export.with_columns(frame, more)
+    def to_polars(self) -> pl.DataFrame:
+        """One row per observation record: ``ID``, ``TIME``, one column per output and what goes along."""
+        return export.table_frame(self)
 
     def to_pandas(self) -> Any:
         """As `to_polars`, a pandas frame (needs the extra ``pandas``)."""

@@ -80,7 +80,7 @@ class EventRun(Run):
         super().__init__(model, outputs, population, table.n_subjects, threads)
         self.table, self.carry = table, carry
         self.bounds = np.append(np.flatnonzero(np.diff(table.subject, prepend=-1)), len(table.subject))
-        self.sampled = np.flatnonzero(table.evid == 0)
+        self.sampled = np.flatnonzero(table.is_output)
         self.dosed = np.flatnonzero((table.evid == 1) | (table.evid == 4))
         self.row_of_sample = np.full(len(table.subject), -1)
         self.row_of_sample[self.sampled] = np.arange(len(self.sampled))
@@ -286,7 +286,7 @@ class EventRun(Run):
             begins = np.flatnonzero(np.diff(subject, prepend=-1) != 0)
             put(index[begins], 0.0, timeline.REC_DOSE, len(doses) + np.arange(len(begins)))
             put(index[resets], 0.15, timeline.REC_DOSE, len(doses) + subject[resets])
-        samples = np.flatnonzero(evid == 0)
+        samples = np.flatnonzero(table.is_output[rows])
         put(index[samples], 0.3, timeline.REC_SAMPLE, self.row_of_sample[rows[samples]])
         others = np.flatnonzero(evid == 2)
         put(index[others], 0.3, timeline.REC_VERSION, local[others])
@@ -451,13 +451,26 @@ class EventRun(Run):
         """Residual error, when it is switched on: one draw per subject and observation record."""
         if not self.population.residual or name not in self.model.spec.residual:
             return values
-        whose = self.table.subject[self.sampled]
+        seen = self.table.is_observation[self.sampled]
+        whose = self.table.subject[self.sampled][seen]
         turn = np.arange(len(whose)) - np.searchsorted(whose, whose)
         most = int(turn.max(initial=-1)) + 1
         noise = self.population.residual_noise(self.model.spec, name, most, 0, self.n)
-        return add_residual(self.model.spec, name, values, noise[whose, turn])
+        found = values.copy()
+        found[seen] = add_residual(self.model.spec, name, values[seen], noise[whose, turn])
+        return found
 
-    def after_dose(self) -> np.ndarray:
+    def also(self) -> dict[str, np.ndarray]:
+        """What the table asks for besides its outputs, arrays (row of output,)."""
+        table = self.table
+        found: dict[str, np.ndarray] = {}
+        if "doses" in table.also:
+            found |= {"EVID": table.evid[self.sampled], "AMT": table.amount[self.sampled]}
+        if "tad" in table.also:
+            found["TAD"] = self._after_dose()
+        return found | (self._individual() if "parameters" in table.also else {})
+
+    def _after_dose(self) -> np.ndarray:
         """Time after the subject's last dose at each observation record, h, repeats counted; NaN before the first."""
         table, rows = self.table, np.arange(len(self.table.subject))
         dose = np.full(len(rows), -1)
@@ -471,7 +484,7 @@ class EventRun(Run):
             turns = np.where(every > 0, np.minimum(np.floor(since / every + 1e-9), table.addl[at]), 0.0)
         return np.where(given, since - turns * every, np.nan)
 
-    def individual(self) -> dict[str, np.ndarray]:
+    def _individual(self) -> dict[str, np.ndarray]:
         """Individual values at each observation record, arrays (record,), in inside units (h, mg, L)."""
         columns = self.columns(0, self.n)
         env = self.environment(0, self.n, columns)

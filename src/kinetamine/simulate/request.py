@@ -381,9 +381,8 @@ def _on_table(
         citations,
         (),
         (*told, *spec.notes),
-        {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()},
-        after_dose_h=run.after_dose(),
-        individual=run.individual,
+        {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()}
+        | run.also(),
     )
 
 
