@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -27,8 +28,8 @@ def bands(result):
     return np.array([[o.quantiles[q] for q in sorted(o.quantiles)] for o in result.outputs.values()])
 
 
-class Backwards:
-    """Answers a few blocks at a time, the last one first; stops at block `stop`."""
+class AtOnce:
+    """Answers each block as it is asked for; stops at block `stop`."""
 
     def __init__(self, stop=None):
         self.stop, self.seen = stop, 0
@@ -41,6 +42,39 @@ class Backwards:
         else:
             future.set_result(work(*arguments))
         return future
+
+
+class Backwards:
+    """Answers nothing until nobody has asked for a while, then the block asked for last first, one taken at a time."""
+
+    class Asked(Future):
+        """Knows when its answer was taken."""
+
+        def __init__(self):
+            super().__init__()
+            self.taken = threading.Event()
+
+        def result(self, timeout=None):
+            found = super().result(timeout)
+            self.taken.set()
+            return found
+
+    def __init__(self):
+        self.waiting, self.timer = [], None
+
+    def submit(self, work, *arguments):
+        self.waiting.append((self.Asked(), work, arguments))
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = threading.Timer(0.2, self._answer)
+        self.timer.start()
+        return self.waiting[-1][0]
+
+    def _answer(self):
+        while self.waiting:
+            future, work, arguments = self.waiting.pop()
+            future.set_result(work(*arguments))
+            future.taken.wait(10)
 
 
 @pytest.mark.parametrize("uncertainty", [False, 7])
@@ -70,10 +104,29 @@ def test_rows_apart_or_none_are_refused(rows):
 def test_any_partition_has_the_bits_of_one_process():
     want = kt.simulate(MODEL, DOSES, people(), **HOW)
     for size in (1000, 333, 97):
-        got = kt.simulate(MODEL, DOSES, people(), executor=Blocks(Backwards(), size=size), **HOW)
+        got = kt.simulate(MODEL, DOSES, people(), executor=Blocks(AtOnce(), size=size), **HOW)
         assert np.array_equal(bands(got), bands(want))
         assert got.exposure().equals(want.exposure())
         assert {n: o.grade for n, o in got.outputs.items()} == {n: o.grade for n, o in want.outputs.items()}
+
+
+def test_any_order_has_the_bits_of_one_process():
+    want = kt.simulate(MODEL, DOSES, people(), **HOW)
+    taken = []
+    blocks, three = Blocks(Backwards()), [(0, 1), (1, 2), (2, 3)]
+    blocks.each(sum, lambda a, b: ((a, b),), three, lambda block, _: taken.append(block))
+    assert taken == three[::-1]
+    got = kt.simulate(MODEL, DOSES, people(), executor=Blocks(Backwards(), size=97), **HOW)
+    assert np.array_equal(bands(got), bands(want))
+    assert got.exposure().equals(want.exposure())
+
+
+def test_resuming_what_is_not_there_is_said(tmp_path):
+    told = []
+    kt.simulate(
+        MODEL, DOSES, people(), executor=Blocks(AtOnce(), 500, tmp_path, True), notify=told.append, **HOW
+    )
+    assert any("begun from the start" in text for text in told)
 
 
 def test_a_process_pool_computes():
@@ -87,12 +140,12 @@ def test_a_process_pool_computes():
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, stop):
     want = kt.simulate(MODEL, DOSES, people(), **HOW)
     with pytest.raises(KeyboardInterrupt):
-        kt.simulate(MODEL, DOSES, people(), executor=Blocks(Backwards(stop), 250, tmp_path), **HOW)
+        kt.simulate(MODEL, DOSES, people(), executor=Blocks(AtOnce(stop), 250, tmp_path), **HOW)
     with pytest.raises(InputError, match="checkpoint"):
-        kt.simulate(MODEL, DOSES, people(), executor=Blocks(Backwards(), 250, tmp_path), **HOW)
+        kt.simulate(MODEL, DOSES, people(), executor=Blocks(AtOnce(), 250, tmp_path), **HOW)
     with pytest.raises(InputError, match="another run"):
-        kt.simulate(MODEL, DOSES, people(999), executor=Blocks(Backwards(), 250, tmp_path, True), **HOW)
-    rest = Backwards()
+        kt.simulate(MODEL, DOSES, people(999), executor=Blocks(AtOnce(), 250, tmp_path, True), **HOW)
+    rest = AtOnce()
     got = kt.simulate(MODEL, DOSES, people(), executor=Blocks(rest, 250, tmp_path, True), **HOW)
     assert rest.seen < 8
     assert np.array_equal(bands(got), bands(want))
@@ -101,7 +154,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, stop):
 def test_a_checkpoint_that_is_none_is_refused(tmp_path):
     (tmp_path / f"{MODEL}.npz").write_bytes(b"not one")
     with pytest.raises(InputError, match="cannot be read"):
-        kt.simulate(MODEL, DOSES, people(), executor=Blocks(Backwards(), 250, tmp_path, True), **HOW)
+        kt.simulate(MODEL, DOSES, people(), executor=Blocks(AtOnce(), 250, tmp_path, True), **HOW)
 
 
 def test_workers_gone_for_good_are_told_in_one_line():

@@ -900,3 +900,11 @@ def test_command_line(capsys):
 def test_command_line_faults_are_one_line(capsys, words):
     code, out, err = cli(capsys, *words)
     assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("error: ")
+
+
+def test_usual_care_has_its_name_in_a_course_file_too(tmp_path):
+    (tmp_path / "usual.toml").write_text('format = 1\ndoses = "usual care"\nweeks = 8\n', "utf-8")
+    given = (tmp_path / "usual.toml", "usual care")
+    read, said = (kt.course(one, n=200, weeks=8, uncertainty=0) for one in given)
+    assert read.regimen == said.regimen == ("no sessions",)
+    assert np.array_equal(read["mean"], said["mean"])

@@ -561,3 +561,29 @@ def test_a_ratio_of_metabolite_and_parent_tells_the_time_not_the_dose() -> None:
 def test_a_value_that_nobody_could_have_is_refused(method: str) -> None:
     with pytest.raises(InputError, match="no person of this model could give rise"):
         kt.posterior(OTTO, "10 mg iv over 30 min", ["S-ketamine 46 ng/mL at 0 h"], method=method)
+
+
+def test_a_figure_is_no_surer_than_the_answer(tmp_path: Path) -> None:
+    from kinetamine.inference.bands import bands
+    from kinetamine.models.library import load
+    from kinetamine.report import figures
+
+    path = tmp_path / "dv.csv"
+    path.write_text(DV)
+    known = kt.simulate(OTTO, kt.EventTable.for_model(path, load(OTTO))).outputs
+    one = kt.posterior(OTTO, path)["1"]
+    assert [band.grade for band in bands(one)] == [known[band.name].grade for band in bands(one)]
+    stated = kt.posterior(
+        OTTO, "10 mg iv over 30 min", ["S-ketamine 46 ng/mL at 40 min"], residual={"S-ketamine": "20 %"}
+    )
+    assert f"{bands(stated)[0].grade}, assumed" in str(figures.values(stated).to_dict())
+
+
+def test_what_an_answer_cannot_use_is_refused() -> None:
+    from kinetamine.inference.answer import answer
+
+    found = kt.posterior("hierarchical", "usual care", ["MADRS 34 on day 0", "MADRS 30 on day 7"])
+    with pytest.raises(InputError, match="people"):
+        answer(found).to_dict(50)
+    with pytest.raises(InputError, match="booster"):
+        answer(found, booster=[])

@@ -393,3 +393,11 @@ def test_a_row_for_each_dose_where_asked():
         kt.EventTable.for_model(rows, spec, also="dosis")
     with pytest.raises(InputError, match="no table of outputs"):
         kt.nca(rows, also="doses")
+
+
+def test_what_goes_along_keeps_its_name_and_nothing_is_lost():
+    rows = {"TIME": [0, 1], "AMT": [10, 0], "DV": [0.0, 5.5], "TAD": [7, 8], "CMT": ["oral"] * 2}
+    spec = load_text(OCCASIONS)
+    table = kt.EventTable.for_model(rows, spec, carry=["TAD"], also=["tad", "parameters"])
+    frame = kt.simulate(spec, table).to_polars()
+    assert frame["TAD"].to_list() == [8] and frame["TAD_"].to_list() == [1.0]

@@ -140,6 +140,7 @@ SAME = {
         f"course --dose '{SERIES}' --patients 100 --seed 1 --weeks 8 --set oral_antidepressant=1 "
         "--rule 'booster when MADRS >= 20 at a weekly visit'",
     ),
+    "usual care": ("course", {"course": "usual care", "patients": 50}, "course 'usual care' --patients 50"),
     "course by name": (
         "course", {"course": "esketamine_label", "patients": 50}, "course esketamine_label --patients 50",
     ),
@@ -310,6 +311,11 @@ def test_a_posterior_comes_with_its_figures_and_refuses_what_is_too_much(server)
     assert "people" not in found["data"]
     refused(server.post("/api/posterior", {**body, "draws": MANY}), 422, "TooMuch")
     refused(server.post("/api/posterior", {**body, "table": LEVELS}), 422, "InputError")
+    # a figure of a whole table is not left out in silence
+    drawn = {"model": "otto_2021_s_ketamine", "table": LEVELS, "rename": {"CP": "DV"}, "draw": {"width": 400}}
+    answer = server.post("/api/posterior", drawn)
+    refused(answer, 422, "InputError")
+    assert "2 people" in answer[1]["error"]["message"]
     refused(
         server.post("/api/posterior", {**body, "target": "S-ketamine Cmax 1 to 2 ng/mL"}), 422, "InputError"
     )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["posterior"]
 
 _NOTICE = ""  # every answer carries its own among the remarks
+#: draws kept when nobody says how many
+PEOPLE = 1000
 
 
 _EXAMPLES = "\n".join(
@@ -84,11 +86,11 @@ def posterior(asked: questions.PosteriorLine, out: Out) -> None:
     if isinstance(found, dict):
         if out.figure is not None:
             raise InputError("figure", out.figure, "one person's values", "--dose and --level of one of them")
-        _many(told, out, asked.people)
+        _many(told, out, asked.people or PEOPLE)
     elif isinstance(found, CoursePosterior):
-        _course(told, out)
+        _course(told, asked, out)
     elif isinstance(found, TracedBack):
-        _traced(told, out)
+        _traced(told, asked, out)
     else:
         _person(told, asked, out)
 
@@ -97,7 +99,7 @@ def _person(told: Answer, asked: questions.PosteriorLine, out: Out) -> None:
     found = told.found
     out.give(
         lambda: _screen(found, told.search, told.forecast),
-        json=lambda: as_json(told.to_dict(asked.people)),
+        json=lambda: as_json(told.to_dict(asked.people or PEOPLE)),
         csv=lambda: str(found.summary().write_csv()),
         figure=lambda figures: figures.learned(found),
         sources=lambda: [found.cite()],
@@ -179,7 +181,9 @@ def _time(hours: float) -> str:
     return f"{hours / 24:.3g} d" if hours > 48 else f"{hours:.3g} h"
 
 
-def _course(told: Answer, out: Out) -> None:
+def _course(told: Answer, asked: questions.PosteriorLine, out: Out) -> None:
+    from kinetamine.inference.course import said
+
     found: CoursePosterior = told.found
 
     def screen() -> list[Any]:
@@ -189,7 +193,7 @@ def _course(told: Answer, out: Out) -> None:
         for line in found.forecast(told.until_d).iter_rows(named=True):
             rows.add_row(
                 f"{line['day']:g}", f"{line['median']:.0f} ({line['p05']:.0f} to {line['p95']:.0f})",
-                f"{line['response']:.0%}", f"{line['remission']:.0%}", _share(line["relapse"]),
+                f"{line['response']:.0%}", f"{line['remission']:.0%}", said(line["relapse"]),
             )  # fmt: skip
         parts += [rows, found.best.plan.relapse.describe()]
         if told.boosters is not None:
@@ -198,8 +202,8 @@ def _course(told: Answer, out: Out) -> None:
             for line in told.boosters.table.iter_rows(named=True):
                 day = line["booster_day"]
                 boosters.add_row(
-                    "none" if day is None else f"day {day:g}", "" if day is None else _share(line["relapse_before"]),
-                    _share(line["relapse_until_end"]),
+                    "none" if day is None else f"day {day:g}", "" if day is None else said(line["relapse_before"]),
+                    said(line["relapse_until_end"]),
                     f"{line['score_at_end']:.0f} ({line['p05']:.0f} to {line['p95']:.0f})",
                     f"{line['response_at_end']:.0%}",
                 )  # fmt: skip
@@ -208,7 +212,7 @@ def _course(told: Answer, out: Out) -> None:
 
     out.give(
         screen,
-        json=lambda: as_json(told.to_dict()),
+        json=lambda: as_json(told.to_dict(asked.people or 0)),
         csv=lambda: str(found.forecast(told.until_d).write_csv()),
         figure=lambda figures: figures.scores(found, until_d=told.until_d),
         sources=lambda: [found.cite()],
@@ -216,11 +220,7 @@ def _course(told: Answer, out: Out) -> None:
     )
 
 
-def _share(p: float) -> str:
-    return "already" if p != p else f"{p:.0%}"
-
-
-def _traced(told: Answer, out: Out) -> None:
+def _traced(told: Answer, asked: questions.PosteriorLine, out: Out) -> None:
     found: TracedBack = told.found
 
     def screen() -> list[Any]:
@@ -234,7 +234,7 @@ def _traced(told: Answer, out: Out) -> None:
 
     out.give(
         screen,
-        json=lambda: as_json(told.to_dict()),
+        json=lambda: as_json(told.to_dict(asked.people or 0)),
         csv=lambda: str(found.summary().write_csv()),
         figure=lambda figures: figures.dose_and_time(found),
         notice=_NOTICE,

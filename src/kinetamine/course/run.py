@@ -20,7 +20,7 @@ from kinetamine.errors import UnknownName
 from kinetamine.records import Record, read_toml
 from kinetamine.version import version
 
-__all__ = ["CourseFile", "available_courses", "course", "read_course"]
+__all__ = ["USUAL_CARE", "CourseFile", "available_courses", "course", "read_course"]
 
 _MOST_WEEKS = 520
 _MOST_PATIENTS = 20_000_000
@@ -31,8 +31,6 @@ _DRAWS, _PATIENTS_PER_DRAW = 60, 500
 _DEALT = 400
 #: patients of the same group without ketamine
 _PATIENTS_WITHOUT = 20_000
-
-
 #: who is counted once people leave
 Counted = Literal["stay", "completers", "last observation", "non-responder"]
 #: what a regimen without sessions is called
@@ -223,7 +221,7 @@ def course(
         )
         new_trial, counted = first_of(new_trial, file.new_trial), first_of(counted, file.counted)
         crisis = first_of(crisis, file.crisis)
-    elif regimen == USUAL_CARE:
+    if isinstance(regimen, str) and regimen == USUAL_CARE:
         regimen = None
     new_trial, counted = first_of(new_trial, True), first_of(counted, "stay")
     n = whole("n", first_of(n, _PATIENTS), 1, _MOST_PATIENTS)

@@ -40,9 +40,19 @@ class Answer:
         Parameters
         ----------
         people : int
-            Draws under ``people``, for ``--people`` of other commands; of one person whose doses are known.
+            Draws under ``people``, for ``--people`` of other commands; of levels after known doses alone.
+
+        Raises
+        ------
+        InputError
+            If draws are asked of something else.
         """
         from kinetamine.results.export import plain
+
+        if people and not isinstance(self.found, Posterior | dict):
+            raise InputError(
+                "people", str(people), "levels after known doses: nobody else is drawn", "leaving it out"
+            )
 
         if isinstance(self.found, dict):
             return {name: plain(one.to_dict(people)) for name, one in self.found.items()}
@@ -114,7 +124,9 @@ def answer(
                 raise InputError(name, repr(value), "levels; scores are always forecast", "booster")
         until_d = None if until is None else units.read(until, "h", "until") / 24
         found.forecast(until_d)  # refused before anything is shown
-        return Answer(found, until_d=until_d, boosters=found.boosters(booster, most) if booster else None)
+        return Answer(
+            found, until_d=until_d, boosters=None if booster is None else found.boosters(booster, most)
+        )
     if not isinstance(found, Posterior):
         for name, value in (("forecast", forecast), ("search", search)):
             if value is not None:

@@ -27,6 +27,7 @@ class Band:
     Parameters
     ----------
     name, unit, site, grade : str
+        The grade is of people, doses and times; how far the values can be read is `Posterior.grade`.
     time_h : array (time,), h
     prior, posterior : array (3, time)
     doses : tuple
@@ -109,7 +110,10 @@ def _curves(one: Learned, z: np.ndarray, post: Posterior, n: int, end: float) ->
 
 
 def _at_values(post: Posterior) -> list[Band]:
+    from kinetamine.simulate import simulate
+
     one, frame = post.one(), post.fit()
+    known = simulate(one.spec, one.doses, post.patient, threads=1).outputs
     found = []
     for name in dict.fromkeys(one.matched.output):
         mine = frame.filter(frame["output"] == name).sort("time_h")
@@ -119,5 +123,7 @@ def _at_values(post: Posterior) -> list[Band]:
             for which in ("prior", "posterior")
         )
         times = mine["time_h"].to_numpy()
-        found.append(Band(name, output.unit, output.site, "fitted", times, prior, posterior, curve=False))
+        found.append(
+            Band(name, output.unit, output.site, known[name].grade, times, prior, posterior, curve=False)
+        )
     return found

@@ -88,8 +88,17 @@ class CourseLearned:
 
     def of_sets(self, name: str, who: np.ndarray) -> np.ndarray:
         """A parameter of each of these patients."""
-        values = np.array([one[name] for one in self.sets])
-        return values[who % len(self.sets)]
+        return _of_sets(self.sets, name, who)
+
+
+def _of_sets(sets: Sequence[Mapping[str, float]], name: str, who: np.ndarray) -> np.ndarray:
+    """A parameter of each of these patients: number i has set i modulo their number."""
+    return np.array([one[name] for one in sets])[who % len(sets)]
+
+
+def _noise(sets: Sequence[Mapping[str, float]], n: int) -> dict[str, np.ndarray]:
+    """What makes scores of `n` patients wander, arrays (patient,)."""
+    return {name: _of_sets(sets, name, np.arange(n)) for name in ("omega_wander", "tau_wander", "residual")}
 
 
 def _means(plan: Any, sets: list[dict[str, float]], n: int, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
@@ -195,9 +204,7 @@ class CoursePosterior:
             means, _ = _means(plan, one.sets, one.n, self.seed)
         past = np.searchsorted(days, self.seen.day)
         most = one.sets[0]["score_max"]
-        own = {
-            name: one.of_sets(name, np.arange(one.n)) for name in ("omega_wander", "tau_wander", "residual")
-        }
+        own = _noise(one.sets, one.n)
         _, wander = weigh(own, means[:, past[self.seen.day > 0]], self.seen, most)
         rng = np.random.default_rng([self.seed, 31])
         # a place of its own in each stratum: equal steps would meet the same few sets of parameters again and again
@@ -469,6 +476,17 @@ class Boosters:
         }
 
 
+def said(p: float) -> str:
+    """A probability of relapse for a reader; nan, as `CoursePosterior.relapse` gives it, is a relapse that was.
+
+    Examples
+    --------
+    >>> said(0.123), said(math.nan)
+    ('12%', 'already')
+    """
+    return "already" if math.isnan(p) else f"{p:.0%}"
+
+
 # ---- reading and computing
 
 
@@ -522,6 +540,7 @@ def posterior(
         Every value that is not a whole score of the model's scale.
     """
     from kinetamine.course import model as course_models
+    from kinetamine.course.run import USUAL_CARE
 
     unknown = set(patient.given) - {"age"}
     if unknown:
@@ -531,11 +550,11 @@ def posterior(
         raise InputError(
             "doses", "nothing", "the sessions so far, or 'usual care'", "'84 mg nasal, twice weekly'"
         )
-    regimen = None if doses == "usual care" else doses
+    regimen = None if isinstance(doses, str) and doses == USUAL_CARE else doses
     loaded = [course_models.load(one) for one in models]
     if len({one.id for one in loaded}) < len(loaded):
         raise InputError("model", "the same model twice", "different models", "one of them")
-    seen = read(observations, loaded[0].score)
+    seen = read(observations, loaded[0].score, loaded[0].central["score_max"])
     how: dict[str, Any] = {"setting": setting, "relapse": relapse}
     if "age" in patient.given:
         how["age"] = float(patient.given["age"])
@@ -558,10 +577,7 @@ def _learn(model: Any, regimen: Any, seen: Seen, how: Mapping[str, Any], seed: i
     n = PATIENTS
     while True:
         means, arrays = _means(plan, sets, n, seed)
-        own = {
-            name: np.array([one[name] for one in sets])[np.arange(n) % SETS]
-            for name in ("omega_wander", "tau_wander", "residual")
-        }
+        own = _noise(sets, n)
         later = means[:, past]
         log, _ = weigh(own, later, seen, most)
         smoothed, k = pareto.smooth(log)

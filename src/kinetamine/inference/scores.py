@@ -43,8 +43,8 @@ class Seen:
         return float(self.day[-1]) if len(self.day) else 0.0
 
 
-def read(observations: Observations, scale: str) -> Seen:
-    """Scores of a patient in a model's scale; every fault at once."""
+def read(observations: Observations, scale: str, most: float) -> Seen:
+    """Scores of a patient in a model's scale, which ends at `most`; every fault at once."""
     from kinetamine.course.scales import convert
 
     faults, found = [], []
@@ -69,8 +69,8 @@ def read(observations: Observations, scale: str) -> Seen:
                 faults += [Fault(where, f.given, f.expected, f.try_) for f in error.faults]
                 continue
             score = (low + high) / 2
-        if not 0 <= score <= 60:
-            faults.append(Fault(where, f"{score:g}", f"a {scale} score, 0 to 60"))
+        if not 0 <= score <= most:
+            faults.append(Fault(where, f"{score:g}", f"a {scale} score, 0 to {most:g}"))
             continue
         found.append((item.time_h / 24, score))
     days = [day for day, _ in found]
@@ -83,7 +83,7 @@ def read(observations: Observations, scale: str) -> Seen:
     found.sort()
     day, score_ = (np.array(column, float) for column in zip(*found, strict=True))
     base = float(score_[0]) if day[0] == 0 else None
-    if base is not None and not 0 < base < 60:
+    if base is not None and not 0 < base < most:
         raise InputError(
             "observations", f"a score of {base:g} on day 0", "a score above 0", f"{scale} 34 on day 0"
         )

@@ -115,6 +115,11 @@ class PosteriorLine(Posterior):
     events: Text | None = say(
         None, "An event table with DV instead: a posterior for each of its people.", "TABLE.csv", _SEEN, python=None
     )  # fmt: skip
-    people: Count = say(
-        1000, "Draws kept in the file of --out, for --people.", "N", WHO, python=None, example=2000
+    people: Count | None = say(
+        None,
+        "Draws kept in the file of --out, for --people; default 1000.",
+        "N",
+        WHO,
+        python=None,
+        example=2000,
     )

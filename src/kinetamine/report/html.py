@@ -129,7 +129,7 @@ def render(
     MissingExtra
         If the extra ``report`` is not installed.
     """
-    _extra()
+    template = template_of("page.html.jinja")
     drawings: dict[str, Any] = {}
     if result.outputs and len(result.time_h):
         shown: dict[str, Any] = {"log": log, "observed": observed}
@@ -145,7 +145,6 @@ def render(
     more = dict.fromkeys(text for one in effects or () for text in one.sources if text not in own)
     birth = result.birth
     regimen = result.regimen
-    template = template_of("page.html.jinja")
     return template.render(
         title=title or "; ".join(regimen) or "Simulation",
         findings=findings,
@@ -188,13 +187,6 @@ def render(
     )
 
 
-def _extra() -> None:
-    try:
-        import jinja2  # noqa: F401
-    except ImportError:
-        raise MissingExtra("jinja2", "report", "a report") from None
-
-
 def template_of(name: str) -> Any:
     """A template of this folder.
 
@@ -203,9 +195,10 @@ def template_of(name: str) -> Any:
     MissingExtra
         If the extra ``report`` is not installed.
     """
-    _extra()
-    import jinja2
-
+    try:
+        import jinja2
+    except ImportError:
+        raise MissingExtra("jinja2", "report", "a report") from None
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
         autoescape=True,

@@ -172,11 +172,13 @@ def _traced(told: Answer) -> list[_Table]:
 
 
 def _course(told: Answer) -> list[_Table]:
+    from kinetamine.inference.course import said
+
     found = told.found
     rows = [
         (
             f"{line['day']:g}", show.span(line["p05"], line["median"], line["p95"]), f"{line['response']:.0%}",
-            f"{line['remission']:.0%}", _share(line["relapse"]),
+            f"{line['remission']:.0%}", said(line["relapse"]),
         )
         for line in found.forecast(told.until_d).iter_rows(named=True)
     ]  # fmt: skip
@@ -186,8 +188,8 @@ def _course(told: Answer) -> list[_Table]:
         tried = [
             (
                 "none" if line["booster_day"] is None else f"day {line['booster_day']:g}",
-                "" if line["booster_day"] is None else _share(line["relapse_before"]),
-                _share(line["relapse_until_end"]), show.span(line["p05"], line["score_at_end"], line["p95"]),
+                "" if line["booster_day"] is None else said(line["relapse_before"]),
+                said(line["relapse_until_end"]), show.span(line["p05"], line["score_at_end"], line["p95"]),
             )
             for line in told.boosters.table.iter_rows(named=True)
         ]  # fmt: skip
@@ -195,7 +197,3 @@ def _course(told: Answer) -> list[_Table]:
         heads = ("one more session", "relapse before", f"relapse until {end}", f"score on {end}")
         tables.append(_Table("One more session", heads, tried))
     return [*tables, _parameters(found), _diagnostics(found)]
-
-
-def _share(p: float) -> str:
-    return "already" if p != p else f"{p:.0%}"

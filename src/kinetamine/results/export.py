@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kinetamine.results.result import Result
     from kinetamine.results.table import TableResult
 
-__all__ = ["FORMATS", "grid_dict", "grid_frame", "table_dict", "table_frame", "write"]
+__all__ = ["FORMATS", "beside", "grid_dict", "grid_frame", "table_dict", "table_frame", "write"]
 
 #: what can be written, by suffix
 FORMATS = ("csv", "json", "parquet")
@@ -166,17 +166,20 @@ def table_frame(result: TableResult) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def with_columns(frame: pl.DataFrame, more: dict[str, Any]) -> pl.DataFrame:
-    """A frame with further columns; a name that is taken gets an underscore behind it."""
-    import polars as pl
+def beside(taken: Collection[str], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Further columns under names of their own: one that is taken gets an underscore behind it.
 
+    Examples
+    --------
+    >>> beside(["ID", "CL"], {"CL": 5, "V": 7})
+    {'CL_': 5, 'V': 7}
+    """
+    found: dict[str, Any] = {}
     for name, values in more.items():
-        free = name
-        while free in frame.columns:
-            free += "_"
-        column = pl.Series(free, values, strict=False)
-        frame = frame.with_columns(column.fill_nan(None) if column.dtype == pl.Float64 else column)
-    return frame
+        while name in taken or name in found:
+            name += "_"
+        found[name] = values
+    return found
 
 
 def dataset(result: Result) -> Any:

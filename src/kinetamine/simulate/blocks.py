@@ -64,7 +64,7 @@ class BlockRun(GridRun):
             raise InputError(
                 "population.n", f"{self.n:,}", f"at most {MOST_PEOPLE:,} in one run", "several seeds"
             )
-        self.blocks = blocks
+        self.blocks, self.notify = blocks, notify
         self.totals: dict[str, Quantiles] = {}
         self.second = False
         self.done: set[int] = set()
@@ -137,6 +137,8 @@ class BlockRun(GridRun):
         check_writable(file, "checkpoint")
         if file.exists() and not self.blocks.resume:
             raise InputError("checkpoint", f"{str(folder)!r}, which holds a run", "resume, or another folder")
+        if self.blocks.resume and not file.exists() and self.notify is not None:
+            self.notify(f"nothing of {self.model.spec.id} in {folder} yet: begun from the start")
         return file
 
     def _write(self, file: Path, birth: str) -> None:

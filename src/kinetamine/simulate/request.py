@@ -18,6 +18,7 @@ from kinetamine.models.compile import Compiled, compile_model
 from kinetamine.models.spec import Limit, ModelSpec
 from kinetamine.population import Patient, Population
 from kinetamine.results import Output, Result, TableResult
+from kinetamine.results.export import beside
 from kinetamine.results.exposure import Measured
 from kinetamine.results.grades import EXTRAPOLATED
 from kinetamine.simulate.birth import certificate
@@ -371,6 +372,7 @@ def _on_table(
     birth["table"] = {**table.to_dict(), "told": told}
     for line in told if how.notify else ():
         how.notify(line)  # type: ignore[misc]
+    carried = {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()}
     return TableResult(
         [table.id[k] for k in run.sampled],
         table.subject[run.sampled],
@@ -381,8 +383,7 @@ def _on_table(
         citations,
         (),
         (*told, *spec.notes),
-        {name: [column[k] for k in run.sampled.tolist()] for name, column in table.carried.items()}
-        | run.also(),
+        carried | beside(["ID", "TIME", *values, *carried], run.also()),
     )
 
 

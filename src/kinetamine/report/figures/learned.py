@@ -131,9 +131,10 @@ def _panel(
     )  # fmt: skip
     t, ink = clock(band.time_h), PALETTE[k % len(PALETTE)]
     layers, said, told = [], [], []
-    for name, (a, middle, b), colour_ in zip(names, (band.prior, band.posterior), (SHADE, ink), strict=True):
-        grade = band.grade
-        line = Line(f"{name.split()[0]}_{k}", colour_, grade, t, middle, ((a, b),), opacity=0.22)
+    own = band.grade if post.grade == "fitted" else f"{band.grade}, {post.grade}"
+    sides = ((band.prior, SHADE, band.grade), (band.posterior, ink, own))
+    for name, ((a, middle, b), colour_, grade) in zip(names, sides, strict=True):
+        line = Line(f"{name.split()[0]}_{k}", colour_, band.grade, t, middle, ((a, b),), opacity=0.22)
         layers += line.layers(plane)
         known = middle[np.isfinite(middle)]
         said.append((name, grade, float(known[-1]) if known.size else 0.0, colour_))

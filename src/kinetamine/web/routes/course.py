@@ -37,10 +37,14 @@ async def course(request: Request, body: bodies.Course) -> Response:
 
 def _course(body: bodies.Course, limits: Limits) -> dict[str, Any]:
     from kinetamine.course import course
-    from kinetamine.course.run import read_course
+    from kinetamine.course.run import USUAL_CARE, read_course
 
     _refuse_unknown(body)
-    file = read_course(body.course).model_dump(exclude_unset=True) if body.course else {}
+    file: dict[str, Any] = {}
+    if body.course == USUAL_CARE:
+        file = {"doses": USUAL_CARE}
+    elif body.course:
+        file = read_course(body.course).model_dump(exclude_unset=True)
     weeks, patients = body.weeks or file.get("weeks") or 26, body.patients or file.get("patients") or 1000
     given.refuse_people(patients, limits, "course")
     limits.check("patients × weeks", patients * weeks, limits.patient_weeks)
@@ -67,11 +71,13 @@ _OFF = {"drug_effect": 0.0}
 def _refuse_unknown(body: bodies.Course) -> None:
     from kinetamine.course import available_courses
     from kinetamine.course import model as models
+    from kinetamine.course.run import USUAL_CARE
     from kinetamine.models import library
 
     body.regimen()
     pk = [entry.id for entry in library.available() if entry.kind == "pk"]
-    given.shipped("course", body.course, available_courses(), "a shipped course")
+    courses = {**available_courses(), USUAL_CARE: ""}
+    given.shipped("course", body.course, courses, "a shipped course")
     if (body.model or "").endswith(".toml"):  # any other unknown name is refused where it is read
         given.shipped("model", body.model, models.available(), "a course model of the library")
     given.shipped("pk", body.pk, pk, "a model of the library")

@@ -37,7 +37,7 @@ def _learned(body: bodies.Posterior, limits: Limits) -> dict[str, Any]:
     limits.check("people", body.people, limits.draws)
     if body.table is not None and (body.doses or body.level):
         raise InputError("table", "a table and doses or values", "one of the two", "table alone")
-    names = _models(body)
+    names, models = _models(body)
     how: dict[str, Any] = options_of(body)
     doses: Any = body.doses
     if body.table is not None:
@@ -46,7 +46,7 @@ def _learned(body: bodies.Posterior, limits: Limits) -> dict[str, Any]:
     _refuse_doses(body, limits)
     patient = Patient(**people.fixed(body))
     asked = body.arguments()
-    found = posterior(doses=doses, patient=patient, **asked | {"model": _loaded(names)}, **how)
+    found = posterior(doses=doses, patient=patient, **asked | {"model": models}, **how)
     told = answer(
         found, forecast=body.forecast, until=body.until, search=body.search, target=body.target, least=body.least,
         booster=body.booster, most=body.most,
@@ -57,26 +57,24 @@ def _learned(body: bodies.Posterior, limits: Limits) -> dict[str, Any]:
     return envelope(told.to_dict(body.people), _notes(found), _again(body, names, how), **more)
 
 
-def _models(body: bodies.Posterior) -> list[Any]:
-    """Models of concentrations, or course models of the library."""
+def _models(body: bodies.Posterior) -> tuple[list[Any], Any]:
+    """Models of concentrations, or course models of the library: as they are written, and as they are asked."""
     from kinetamine.course import model as course_models
 
     known = course_models.available()
     asked = body.model if isinstance(body.model, list) else [body.model]
-    return asked if all(one in known for one in asked) else given.models(body.model)
-
-
-def _loaded(names: list[Any]) -> Any:
-    from kinetamine.inference.course import is_course
-
-    return names if is_course(names) else given.loaded(names)
+    if all(one in known for one in asked):
+        return asked, asked
+    names = given.models(body.model)
+    return names, given.loaded(names)
 
 
 def _refuse_doses(body: bodies.Posterior, limits: Limits) -> None:
     """Every phrase is one: no name of a file, not too many doses. A range is looked at with its upper end."""
+    from kinetamine.course.run import USUAL_CARE
     from kinetamine.inference import ranges
 
-    given_ = [text for text in given.texts(body.doses or []) if text != "usual care"]
+    given_ = [text for text in given.texts(body.doses or []) if text != USUAL_CARE]
     more = [body.forecast] if body.forecast not in (None, "same") else []
     for text in [*given_, *more, *([body.search] if body.search is not None else [])]:
         whole = ranges.read(text).phrase() if text == body.search or ranges.has_range(text) else text
@@ -85,7 +83,7 @@ def _refuse_doses(body: bodies.Posterior, limits: Limits) -> None:
 
 def _refuse_many(body: bodies.Posterior, limits: Limits) -> None:
     """Each person of a table is a computation of its own."""
-    rows = (body.table or "").count("\n")
+    rows = len((body.table or "").splitlines())
     limits.check("rows of the table", rows, 50 * limits.learned, "kinetamine posterior --events data.csv")
 
 
@@ -110,7 +108,8 @@ def _figures(told: Any, draw: bodies.Draw) -> dict[str, Any]:
             "values": drawn(figures.values(found, log=draw.log, **size), draw),
             "parameters": drawn(figures.parameters(found, **size), draw),
         }
-    return {}
+    many = f"a table of {len(found)} people"
+    raise InputError("draw", many, "one person's values", "doses and values of one of them")
 
 
 def _again(body: bodies.Posterior, names: list[Any], how: dict[str, Any]) -> dict[str, str]:
